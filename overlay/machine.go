@@ -118,7 +118,9 @@ type Query interface{ isQuery() }
 
 type (
 	// FindClosest looks up the N responsible nodes of Key, nearest first; N = 0
-	// means the overlay's own number of copies. Done carries Result.Path.
+	// means the overlay's own number of copies. This node itself is among them if
+	// it is a server and near enough. Done carries Result.Path; with nobody else
+	// known it ends with ErrNoPeers.
 	FindClosest struct {
 		Key Key
 		N   int
