@@ -1,5 +1,3 @@
-// Package dag turns files and folders into UnixFS DAGs and back: the CIDs are
-// those that Kubo computes under its profile unixfs-v1-2025 (IPIP-499).
 package dag
 
 import "github.com/ipfs/go-cid"

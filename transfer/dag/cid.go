@@ -1,0 +1,107 @@
+package dag
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
+)
+
+var (
+	// ErrUnsupported is returned for a CID or node of a kind that is not
+	// understood here: another codec, another hash function, another format.
+	ErrUnsupported = errors.New("unsupported kind of content")
+	// ErrHashMismatch is returned when bytes do not have the hash that their CID
+	// names.
+	ErrHashMismatch = errors.New("bytes do not match their CID")
+)
+
+// maxIdentityBytes bounds the data that a CID may carry in itself.
+const maxIdentityBytes = 128
+
+// leafPrefix is what the binary form of every leaf's CID begins with: CIDv1,
+// raw, sha2-256, 32 bytes.
+var leafPrefix = [4]byte{1, cid.Raw, mh.SHA2_256, sha256.Size}
+
+// nodePrefix says how the CIDs of internal nodes are made.
+var nodePrefix = cid.Prefix{Version: 1, Codec: cid.DagProtobuf, MhType: mh.SHA2_256, MhLength: sha256.Size}
+
+// leafCid is the CID of a raw block with the given hash.
+func leafCid(digest *[sha256.Size]byte) cid.Cid {
+	var b [len(leafPrefix) + sha256.Size]byte
+	copy(b[:], leafPrefix[:])
+	copy(b[len(leafPrefix):], digest[:])
+	_, c, err := cid.CidFromBytes(b[:])
+	if err != nil {
+		panic(err) // the bytes are well formed by construction
+	}
+	return c
+}
+
+// CheckCid reports, as ErrUnsupported, why content under c cannot be read:
+// accepted are raw blocks and dag-pb nodes under a full sha2-256, sha2-512,
+// blake2b-256 or blake3 hash, and small blocks that the CID carries in itself.
+func CheckCid(c cid.Cid) error {
+	if !c.Defined() {
+		return fmt.Errorf("no CID: %w", ErrUnsupported)
+	}
+	p := c.Prefix()
+	if p.Codec != cid.Raw && p.Codec != cid.DagProtobuf {
+		return fmt.Errorf("%s: codec 0x%x: %w", c, p.Codec, ErrUnsupported)
+	}
+	ok := false
+	switch p.MhType {
+	case mh.SHA2_256, mh.BLAKE2B_MIN + 31, mh.BLAKE3:
+		ok = p.MhLength == 32
+	case mh.SHA2_512:
+		ok = p.MhLength == 64
+	case mh.IDENTITY:
+		ok = p.MhLength <= maxIdentityBytes
+	}
+	if !ok {
+		return fmt.Errorf("%s: hash 0x%x of %d bytes: %w", c, p.MhType, p.MhLength, ErrUnsupported)
+	}
+	return nil
+}
+
+// Verify reports, as ErrHashMismatch, whether data is other than c says.
+func Verify(c cid.Cid, data []byte) error {
+	if err := CheckCid(c); err != nil {
+		return err
+	}
+	digest := digestOf(c)
+	p := c.Prefix()
+	if p.MhType == mh.SHA2_256 {
+		if sum := sha256.Sum256(data); string(sum[:]) != digest {
+			return fmt.Errorf("%s: %w", c, ErrHashMismatch)
+		}
+		return nil
+	}
+	if p.MhType == mh.IDENTITY {
+		p.MhLength = -1 // as long as the data
+	}
+	got, err := p.Sum(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c, err)
+	}
+	if !got.Equals(c) {
+		return fmt.Errorf("%s: %w", c, ErrHashMismatch)
+	}
+	return nil
+}
+
+// digestOf is the bare digest at the end of a CID that passed CheckCid.
+func digestOf(c cid.Cid) string {
+	s := c.KeyString()
+	return s[len(s)-c.Prefix().MhLength:]
+}
+
+// Inline returns the block that c carries in itself, and whether it does.
+func Inline(c cid.Cid) ([]byte, bool) {
+	if c.Prefix().MhType != mh.IDENTITY {
+		return nil, false
+	}
+	return []byte(digestOf(c)), true
+}
