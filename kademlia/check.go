@@ -1,0 +1,126 @@
+package kademlia
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"ringswap/overlay"
+)
+
+// checks keeps newcomers out of the table until they have answered a FIND_NODE,
+// as the table is what we hand on to others.
+type checks struct {
+	busy int
+	// barred are peers that are being checked, or did not answer lately, with the
+	// time until which they are not checked again.
+	barred map[peer.ID]time.Time
+}
+
+// barTime is how long a peer that failed its check is not checked again, and
+// maxBarred how many such peers are remembered.
+const (
+	barTime   = time.Minute
+	maxBarred = 1024
+)
+
+// meet is told of a server that the transport knows to be alive.
+func (m *Machine) meet(c *overlay.Contact) {
+	if m.closed || !m.admissible(c) {
+		return
+	}
+	switch {
+	case m.table.find(c.ID) != nil:
+		m.table.seen(stampOf(m.now), c)
+	case !m.table.diverse(c):
+	case m.table.wants(c.ID):
+		m.check(c)
+	default:
+		m.table.offer(stampOf(m.now), c)
+		m.makeRoom(c)
+	}
+}
+
+// check asks a newcomer, which brings it into the table if it answers.
+func (m *Machine) check(c *overlay.Contact) {
+	k := &m.checks
+	if k.busy >= m.cfg.Table.Checks || m.now.Before(k.barred[c.Peer]) || len(k.barred) >= maxBarred {
+		return
+	}
+	if k.barred == nil {
+		k.barred = make(map[peer.ID]time.Time)
+	}
+	k.barred[c.Peer] = m.now.Add(m.cfg.Lookup.RequestTimeout + barTime)
+	k.busy++
+	m.ask(c, m.hello(), func(msg *Message, err error) {
+		k.busy--
+		if err != nil {
+			k.barred[c.Peer] = m.now.Add(barTime)
+			return
+		}
+		delete(k.barred, c.Peer)
+		m.hearsay(c, msg)
+	})
+}
+
+// sweep forgets those whose time is over.
+func (k *checks) sweep(now time.Time) {
+	for p, until := range k.barred { // the order does not matter: each is judged alone
+		if !now.Before(until) {
+			delete(k.barred, p)
+		}
+	}
+	if len(k.barred) == 0 {
+		k.barred = nil
+	}
+}
+
+// hello is the request that serves as ping and check: whoever answers it tells
+// us of our neighbours.
+func (m *Machine) hello() *Message { return &Message{Type: FindNode, Key: []byte(m.self.Peer)} }
+
+// ping asks a contact of the table whether it is still there.
+func (m *Machine) ping(c *overlay.Contact) {
+	m.ask(c, m.hello(), func(msg *Message, err error) {
+		if err == nil {
+			m.hearsay(c, msg)
+		}
+	})
+}
+
+// makeRoom pings the least recently seen contact of the full bucket that had no
+// room for c, if it has been silent for long (paper, section 2.2). If it fails,
+// a spare, most likely c, takes its place.
+func (m *Machine) makeRoom(c *overlay.Contact) {
+	b := &m.table.buckets[m.table.depthOf(c.ID)]
+	if b.pinging || len(b.live) == 0 || index(b.live, c.ID) >= 0 {
+		return
+	}
+	oldest := b.live[0]
+	if oldest.seen.since(stampOf(m.now)) < m.cfg.Table.PingAfter {
+		return
+	}
+	b.pinging = true
+	m.ask(oldest.c, m.hello(), func(*Message, error) {
+		// The bucket may have split meanwhile: both halves may be pinged again.
+		m.table.buckets[m.table.depthOf(oldest.c.ID)].pinging = false
+	})
+}
+
+// hearsay checks the nodes of an answer to hello that belong into the nearest
+// subtree, of which every node should be known.
+func (m *Machine) hearsay(from *overlay.Contact, msg *Message) {
+	if m.closed {
+		return
+	}
+	near, reach := m.table.nearDepth(), scopeOfContact(from)
+	for _, c := range msg.Closer[:min(len(msg.Closer), m.cfg.K)] {
+		if m.self.ID.CommonPrefixLen(c.ID) < near || m.table.find(c.ID) != nil || !m.admissible(c) {
+			continue
+		}
+		c = contactWithin(c, reach)
+		if m.table.wants(c.ID) && m.table.diverse(c) && (len(c.Addrs) > 0 || m.cfg.Table.Addressless) {
+			m.check(c)
+		}
+	}
+}

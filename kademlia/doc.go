@@ -1,0 +1,21 @@
+// Package kademlia is the Kademlia overlay (Maymounkov & Mazières 2002) as a
+// pure machine: it takes the time and an [overlay.Event] and returns
+// [overlay.Effect] values, and does nothing else. It speaks the messages of the
+// public protocol /ipfs/kad/1.0.0, so that a node may also live among nodes of
+// another make.
+//
+// Start reading at [Machine] (machine.go), which only hands each event to the
+// part that minds it:
+//
+//   - table.go, bucket.go: whom we know, and who must make room for whom;
+//     diversity.go: how many of them may share an address block
+//   - lookup.go, disjoint.go: the iterative search; every operation is one
+//   - closest.go, provide.go, search.go, values.go: what the searches are for
+//   - serve.go: what other nodes are told; scope.go: which addresses they get
+//   - providers.go, store.go: the records that this node keeps for others
+//   - upkeep.go, join.go, check.go: pings, refreshes, and getting in
+//   - message.go, codec.go, decode.go: the wire format
+//
+// A machine has a deadline (timers.go), counts what it sent (requests.go), and
+// shows itself in view.go. [Machine.CheckInvariants] says what always holds.
+package kademlia

@@ -1,0 +1,349 @@
+package kademlia
+
+import (
+	"slices"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// lookup is one iterative search for the nodes nearest to a key (paper, section
+// 2.3), with two changes that save most of its requests:
+//
+// It asks no more than Beta nodes at a time, and only such that are among the
+// Beta nearest of those that answer; a request that is out for longer than
+// answers usually take no longer counts, and the next node is asked, up to Alpha
+// at once. So a healthy network is not flooded and dead nodes cost little time.
+//
+// It ends when the Beta nearest have answered. Since every node knows all nodes
+// of the smallest subtree around itself that holds K of them, each of the
+// nearest names all K; the paper's final sweep over all K would only tell which
+// of them are alive. The sweep is made when that is in doubt, which the machine
+// knows from how many contacts failed lately (see widen), and when the goal
+// wants every one of the K asked.
+//
+// docs/decisions/0002-lookup.md has the measurements.
+type lookup struct {
+	m       *Machine
+	goal    goal
+	request *Message
+	target  overlay.ID
+	want    wants
+	start   time.Time
+	paths   []*path
+	known   map[overlay.ID]*candidate
+	steps   []overlay.Step
+	// sweeping is set once the Beta nearest have answered and all K are asked.
+	sweeping bool
+	ended    bool
+	alarm    *alarm // the next time at which waiting changes something
+	limit    *alarm // the end of MaxTime
+}
+
+// wants is how thorough a lookup is.
+type wants struct {
+	// sweep asks every one of the K nearest.
+	sweep bool
+	// trust counts a contact of the table that gave a sign of life so recently
+	// as having answered the sweep.
+	trust time.Duration
+}
+
+// goal is what a lookup is for.
+type goal interface {
+	// took is told of every answer; true ends the lookup, which has enough.
+	took(l *lookup, from *candidate, msg *Message) (enough bool)
+	// over is told once that the lookup has ended, unless it was stopped.
+	over(l *lookup)
+}
+
+// state is how far a lookup is with a node.
+type state uint8
+
+const (
+	heard    state = iota // not asked yet
+	waiting               // asked
+	overdue               // asked, and no longer waited for
+	answered              // asked, and has answered
+	failed                // asked, and will not answer
+)
+
+// candidate is a node that a lookup heard of.
+type candidate struct {
+	c     *overlay.Contact
+	state state
+	path  *path      // who asked it
+	via   *candidate // who told of it first; nil: the routing table
+	step  int        // index in steps, once asked
+	late  time.Time  // when its answer is late
+	// alive and dead count those that it told of first, once that is known.
+	alive, dead int
+}
+
+// find starts a lookup. extra are contacts to begin with beside the table's.
+// It may end before find returns.
+func (m *Machine) find(key overlay.Key, kind MessageType, g goal, want wants, extra ...*overlay.Contact) *lookup {
+	l := &lookup{
+		m: m, goal: g, target: key.ID(), want: want, start: m.now,
+		request: &Message{Type: kind, Key: key.Preimage()},
+		known:   make(map[overlay.ID]*candidate),
+	}
+	first := m.table.closest(l.target, m.cfg.K, nil)
+	if len(first) == 0 { // rather ask those that were silent than nobody
+		first = m.table.closest(l.target, m.cfg.K, func(*entry) bool { return true })
+	}
+	for _, c := range extra {
+		if m.admissible(c) && !slices.ContainsFunc(first, func(o *overlay.Contact) bool { return o.ID == c.ID }) {
+			first = append(first, c)
+		}
+	}
+	l.paths = l.disjoint(first)
+	l.limit = m.after(m.cfg.Lookup.MaxTime, l.finish)
+	l.advance()
+	return l
+}
+
+// advance sends what can be sent and ends the lookup if there is nothing left
+// to wait for.
+func (l *lookup) advance() {
+	for !l.ended {
+		busy := false
+		for _, p := range l.paths {
+			if !l.push(p) {
+				busy = true
+			}
+		}
+		if busy {
+			l.rearm()
+			return
+		}
+		if !l.widen() {
+			l.finish()
+		}
+	}
+}
+
+// push asks the next nodes of a path. It reports whether the path has got what
+// it can.
+func (l *lookup) push(p *path) (settled bool) {
+	cfg := &l.m.cfg.Lookup
+	need, width := cfg.Beta, min(cfg.Beta, max(1, cfg.Alpha/len(l.paths)))
+	if l.sweeping {
+		need, width = l.m.cfg.K, cfg.Alpha
+	}
+	inTime, inAll := p.inFlight(l.m.now)
+	settled = true
+	reached := 0
+	for _, c := range p.list {
+		if reached >= need {
+			break
+		}
+		switch c.state {
+		case answered:
+			reached++
+		case waiting:
+			if c.path != p {
+				continue // another path minds it
+			}
+			settled = false
+			if l.m.now.Before(c.late) {
+				reached++
+			}
+		case heard:
+			if l.sweeping && l.trusted(c) {
+				reached++
+				continue
+			}
+			if len(l.steps) >= cfg.MaxRequests || c.misled() {
+				continue
+			}
+			settled = false
+			reached++
+			if inTime < width && inAll < cfg.Alpha {
+				l.ask(p, c)
+				inTime, inAll = inTime+1, inAll+1
+			}
+		}
+	}
+	return settled
+}
+
+// misled reports whether c comes from a node whose tips are almost all dead: it
+// lies, or is long out of date.
+func (c *candidate) misled() bool {
+	return c.via != nil && c.via.dead >= 6 && c.via.dead > 3*c.via.alive
+}
+
+// trusted reports whether the sweep may do without asking c.
+func (l *lookup) trusted(c *candidate) bool {
+	if l.want.trust == 0 {
+		return false
+	}
+	e := l.m.table.find(c.c.ID)
+	return e != nil && !e.silent() && e.seen.since(stampOf(l.m.now)) <= l.want.trust
+}
+
+func (l *lookup) ask(p *path, c *candidate) {
+	c.state, c.path, c.step = waiting, p, len(l.steps)
+	c.late = l.m.now.Add(min(l.m.requests.late(), l.m.cfg.Lookup.Patience))
+	step := overlay.Step{To: *c.c, Via: -1, Hop: 1, Sent: l.m.now.Sub(l.start)}
+	if c.via != nil {
+		step.Via, step.Hop = c.via.step, l.steps[c.via.step].Hop+1
+	}
+	l.steps = append(l.steps, step)
+	l.m.ask(c.c, l.request, func(msg *Message, err error) { l.reply(c, msg, err) })
+}
+
+// reply takes in the answer of a candidate.
+func (l *lookup) reply(c *candidate, msg *Message, err error) {
+	if c.state == waiting {
+		l.m.requests.judge(err == nil)
+	}
+	if l.ended || l.m.closed {
+		return
+	}
+	step := &l.steps[c.step]
+	step.Took = l.m.now.Sub(l.start) - step.Sent
+	step.Err = err
+	if err != nil {
+		l.fail(c)
+		c.state = failed
+		l.advance()
+		return
+	}
+	c.state = answered
+	if c.via != nil {
+		c.via.alive++
+	}
+	step.Learned = l.learn(c, msg.Closer)
+	if l.goal.took(l, c, msg) {
+		l.finish()
+		return
+	}
+	l.advance()
+}
+
+// fail counts a candidate's silence once, for the one who told of it.
+func (l *lookup) fail(c *candidate) {
+	if c.state == waiting && c.via != nil {
+		c.via.dead++
+	}
+}
+
+// learn takes in the contacts of an answer and returns how many were new.
+func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
+	reach := scopeOfContact(from.c)
+	for _, c := range list[:min(len(list), 2*l.m.cfg.K)] {
+		if c.Peer == l.m.self.Peer {
+			continue
+		}
+		cand := l.known[c.ID]
+		if cand == nil {
+			c = l.usable(c, reach)
+			if c == nil {
+				continue
+			}
+			fresh++
+			cand = &candidate{c: c, via: from}
+			l.known[c.ID] = cand
+		}
+		from.path.insert(l.target, cand, 8*l.m.cfg.K)
+	}
+	return fresh
+}
+
+// usable is the contact with the addresses that this node can use, given how
+// far away the one is who told of it; nil if that leaves nothing to go by. For
+// those in our own table we know better.
+func (l *lookup) usable(c *overlay.Contact, reach scope) *overlay.Contact {
+	if e := l.m.table.find(c.ID); e != nil && !e.silent() {
+		return e.c
+	}
+	c = contactWithin(c, reach)
+	if len(c.Addrs) == 0 && !l.m.cfg.Table.Addressless || !l.m.admissible(c) {
+		return nil
+	}
+	return c
+}
+
+// rearm sets the alarm to the next moment at which a request becomes late or
+// overdue.
+func (l *lookup) rearm() {
+	next := time.Time{}
+	for _, p := range l.paths {
+		for _, c := range p.list {
+			if c.state != waiting {
+				continue
+			}
+			at := c.late
+			if !l.m.now.Before(at) {
+				at = l.patience(c)
+			}
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+		}
+	}
+	if l.alarm != nil && l.alarm.index >= 0 && l.alarm.at.Equal(next) {
+		return
+	}
+	l.m.timers.stop(l.alarm)
+	l.alarm = nil
+	if !next.IsZero() {
+		l.alarm = l.m.timers.set(next, l.wake)
+	}
+}
+
+// patience is when the lookup stops waiting for c.
+func (l *lookup) patience(c *candidate) time.Time {
+	return l.start.Add(l.steps[c.step].Sent + l.m.cfg.Lookup.Patience)
+}
+
+// wake gives up on those that are overdue and goes on.
+func (l *lookup) wake() {
+	for _, p := range l.paths {
+		for _, c := range p.list {
+			if c.state == waiting && !l.m.now.Before(l.patience(c)) {
+				l.m.requests.judge(false)
+				l.fail(c)
+				c.state = overdue
+			}
+		}
+	}
+	l.advance()
+}
+
+// finish ends the lookup and tells its goal.
+func (l *lookup) finish() {
+	if !l.ended {
+		l.stop()
+		l.goal.over(l)
+	}
+}
+
+// stop ends the lookup without a word. Requests in flight still teach the
+// routing table.
+func (l *lookup) stop() {
+	if l.ended {
+		return
+	}
+	l.ended = true
+	l.m.timers.stop(l.alarm)
+	l.m.timers.stop(l.limit)
+	if len(l.paths) > 1 {
+		l.merge()
+	}
+	for _, c := range l.paths[0].list {
+		if c.state != waiting && c.state != overdue {
+			continue
+		}
+		step := &l.steps[c.step]
+		step.Took = l.m.now.Sub(l.start) - step.Sent
+		step.Err = overlay.ErrCanceled
+		if c.state == overdue {
+			step.Err = overlay.ErrTimeout
+		}
+	}
+	now := stampOf(l.m.now)
+	l.m.table.buckets[l.m.table.depthOf(l.target)].looked = now
+}

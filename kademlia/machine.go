@@ -1,0 +1,172 @@
+package kademlia
+
+import (
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"ringswap/overlay"
+)
+
+// Machine is one Kademlia node without a network. See [overlay.Machine] for
+// what it owes its owner and what its owner owes it. Its other methods show its
+// state and may only be called between steps.
+type Machine struct {
+	cfg    Config
+	self   *overlay.Contact
+	server bool
+	closed bool
+	now    time.Time // of the running step; never goes back
+	out    []overlay.Effect
+
+	timers   timers
+	requests requests
+	table    table
+	limiter  limiter
+	checks   checks
+	upkeep   upkeep
+
+	ops        map[overlay.OpID]operation
+	background background
+	providers  providerTable
+	values     valueTable
+	publisher  publisher
+	outbox     outbox
+}
+
+var _ overlay.Machine = (*Machine)(nil)
+
+// New makes a machine that knows nobody. It takes ownership of cfg.Rand.
+func New(cfg Config) (*Machine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	self := cfg.Self
+	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
+	m.table = newTable(self.ID, cfg.K, &m.cfg.Table)
+	m.providers.cfg, m.values.cfg = &m.cfg.Records, &m.cfg.Records
+	return m, nil
+}
+
+// Step implements [overlay.Machine].
+func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
+	if now.After(m.now) {
+		m.now = now
+	}
+	m.out = nil
+	if !m.closed {
+		m.startUpkeep()
+	}
+	switch ev := ev.(type) {
+	case overlay.Start:
+		m.start(ev)
+	case overlay.Cancel:
+		m.interrupt(ev.Op, overlay.ErrCanceled)
+	case overlay.Inbound:
+		m.serve(ev)
+	case overlay.Answer:
+		m.answered(ev)
+	case overlay.Tick:
+		m.tick()
+	case overlay.Join:
+		m.join(ev.Seeds)
+	case overlay.Leave:
+		m.leave()
+	case overlay.Seen:
+		m.meet(&ev.Contact)
+	case overlay.Gone:
+		m.table.drop(overlay.PeerKey(ev.Peer).ID())
+	case overlay.SelfChanged:
+		m.changeSelf(ev)
+	}
+	m.minded()
+	out := m.out
+	m.out = nil
+	return out
+}
+
+// Deadline implements [overlay.Machine].
+func (m *Machine) Deadline() time.Time { return m.timers.next() }
+
+func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
+
+// after sets an alarm.
+func (m *Machine) after(d time.Duration, ring func()) *alarm {
+	return m.timers.set(m.now.Add(d), ring)
+}
+
+// jitter is a random time between half of d and one and a half of it.
+func (m *Machine) jitter(d time.Duration) time.Duration {
+	return d/2 + time.Duration(m.cfg.Rand.Int64N(int64(d)+1))
+}
+
+// tick rings every alarm that is due. An alarm that one of them sets rings at
+// the next tick at the earliest, so that a tick always ends.
+func (m *Machine) tick() {
+	last := m.timers.seq
+	for a := m.timers.due(m.now); a != nil; a = m.timers.due(m.now) {
+		if a.seq > last {
+			m.timers.set(a.at, a.ring)
+			return
+		}
+		a.ring()
+	}
+}
+
+// minded acts on what a step did to the table: newcomers get what they must
+// have, spares that came in are pinged, and the owner hears if this node's
+// neighbours are others now.
+func (m *Machine) minded() {
+	t := &m.table
+	if len(t.joined) == 0 && len(t.left) == 0 {
+		return
+	}
+	joined, promoted, left := t.joined, t.promoted, t.left
+	t.joined, t.promoted, t.left = nil, nil, nil
+	if m.closed {
+		return
+	}
+	for _, c := range promoted {
+		m.ping(c)
+	}
+	for _, c := range joined {
+		if e := t.find(c.ID); e != nil {
+			m.publisher.welcome(m, e.c)
+			m.handOver(e.c)
+		}
+	}
+	if m.neighbours(joined) || m.neighbours(left) {
+		m.emit(overlay.Changed{})
+	}
+}
+
+// neighbours reports whether one of these is, or would be, among the K contacts
+// nearest to this node, with whom it shares its keys.
+func (m *Machine) neighbours(list []*overlay.Contact) bool {
+	near := m.table.nearDepth()
+	for _, c := range list {
+		if m.self.ID.CommonPrefixLen(c.ID) >= near {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Machine) changeSelf(ev overlay.SelfChanged) {
+	m.self = &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: append([]ma.Multiaddr(nil), ev.Addrs...)}
+	m.server = ev.Server
+}
+
+// leave ends everything; what only this node may hold goes to whoever is next.
+func (m *Machine) leave() {
+	if m.closed {
+		return
+	}
+	m.bequeath()
+	m.closed = true
+	for _, op := range m.running() {
+		m.interrupt(op, overlay.ErrClosed)
+	}
+	m.background, m.outbox, m.timers = background{}, outbox{}, timers{}
+}

@@ -1,0 +1,225 @@
+package kademlia
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// publisher keeps the promises of Provide: every key is announced again within
+// Reprovide. The keys' turns are spread evenly over that time by their place in
+// the keyspace, like a sweep over it, whenever they were first provided; so ten
+// thousand keys never come due at once.
+type publisher struct {
+	list []*published
+	at   map[overlay.ID]int // index in list
+	// origin shifts this node's sweep against everyone else's; 0 until chosen.
+	origin time.Duration
+}
+
+// published is a key that this node provides.
+type published struct {
+	key overlay.Key
+	// holders is the number of nodes that got the record last time, 0 if it was
+	// never announced to anyone.
+	holders int
+	// radius is the distance of the farthest of K holders: a new node nearer than
+	// this should hold the record too. All ones if there were fewer than K.
+	radius overlay.ID
+	alarm  *alarm
+	queued bool // an announcement is running or waiting to
+}
+
+// anyDistance is the greatest distance there is.
+var anyDistance = func() (d overlay.ID) {
+	for i := range d {
+		d[i] = 0xff
+	}
+	return d
+}()
+
+// retry is how soon after a node's first contact it announces what nobody holds.
+const retry = 2 * time.Second
+
+// get returns the key's entry, or nil.
+func (p *publisher) get(id overlay.ID) *published {
+	if i, ok := p.at[id]; ok {
+		return p.list[i]
+	}
+	return nil
+}
+
+func (p *publisher) add(key overlay.Key) *published {
+	if pub := p.get(key.ID()); pub != nil {
+		return pub
+	}
+	if p.at == nil {
+		p.at = make(map[overlay.ID]int)
+	}
+	pub := &published{key: key, radius: anyDistance}
+	p.at[key.ID()] = len(p.list)
+	p.list = append(p.list, pub)
+	return pub
+}
+
+// stop ends the announcements of a key.
+func (p *publisher) stop(m *Machine, key overlay.Key) {
+	i, ok := p.at[key.ID()]
+	if !ok {
+		return
+	}
+	m.timers.stop(p.list[i].alarm)
+	last := len(p.list) - 1
+	p.list[i] = p.list[last]
+	p.at[p.list[i].key.ID()] = i
+	p.list[last] = nil
+	p.list = p.list[:last]
+	delete(p.at, key.ID())
+}
+
+// schedule sets the key's next turn in the sweep. A turn that comes very soon is
+// left out, so the time between two is 1/8 to 9/8 of the interval.
+func (p *publisher) schedule(m *Machine, pub *published) {
+	interval := m.cfg.Records.Reprovide
+	if p.origin == 0 {
+		p.origin = 1 + time.Duration(m.cfg.Rand.Int64N(int64(interval)))
+	}
+	id := pub.key.ID()
+	turn, _ := bits.Mul64(binary.BigEndian.Uint64(id[:8]), uint64(interval))
+	wait := (time.Duration(turn) + p.origin - time.Duration(m.now.UnixNano()%int64(interval))) % interval
+	if wait < 0 {
+		wait += interval
+	}
+	if wait < interval/8 {
+		wait += interval
+	}
+	m.timers.stop(pub.alarm)
+	pub.alarm = m.after(wait, func() { p.announce(m, pub) })
+}
+
+// retryIn brings the key's next announcement forward.
+func (p *publisher) retryIn(m *Machine, pub *published, d time.Duration) {
+	m.timers.stop(pub.alarm)
+	pub.alarm = m.after(d, func() { p.announce(m, pub) })
+}
+
+// announce queues an announcement in the background.
+func (p *publisher) announce(m *Machine, pub *published) {
+	if pub.queued {
+		return
+	}
+	pub.queued = true
+	m.later(func(done func()) {
+		if p.get(pub.key.ID()) != pub { // no longer provided
+			pub.queued = false
+			done()
+			return
+		}
+		a := &announcement{m: m, pub: pub, then: func(overlay.Result, error) { done() }}
+		m.find(pub.key, FindNode, a, wants{})
+	})
+}
+
+// welcome gives a new contact the records that it should hold. Those that
+// nobody holds yet are announced in full: the node was alone until now.
+func (p *publisher) welcome(m *Machine, c *overlay.Contact) {
+	for _, pub := range p.list {
+		switch {
+		case pub.queued:
+		case pub.holders == 0:
+			if pub.alarm == nil || pub.alarm.index < 0 || pub.alarm.at.After(m.now.Add(retry)) {
+				p.retryIn(m, pub, retry)
+			}
+		case pub.key.ID().Xor(c.ID).Compare(pub.radius) < 0:
+			pub.holders++
+			m.post(func() {
+				if p.get(pub.key.ID()) == pub {
+					m.tellProvider(c, pub.key)
+				}
+			})
+		}
+	}
+}
+
+// tellProvider announces this node as a provider to one node.
+func (m *Machine) tellProvider(to *overlay.Contact, key overlay.Key) {
+	addrs := within(m.self.Addrs, audience(m.self.Addrs, to))
+	me := &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: addrs}
+	m.tell(to, &Message{Type: AddProvider, Key: key.Preimage(), Providers: []*overlay.Contact{me}})
+}
+
+// announcement is the goal of a lookup that ends in a provider record at the K
+// nearest nodes. Nothing acknowledges a record, so it is over as soon as they
+// are sent.
+type announcement struct {
+	m    *Machine
+	pub  *published
+	then func(overlay.Result, error)
+}
+
+func (a *announcement) took(*lookup, *candidate, *Message) bool { return false }
+
+func (a *announcement) over(l *lookup) {
+	m, pub := a.m, a.pub
+	pub.queued = false
+	res := overlay.Result{Path: l.trace(m.cfg.K)}
+	err := l.verdict()
+	if m.publisher.get(pub.key.ID()) == pub { // it is still provided
+		if err == nil {
+			res.Stored = a.store(res.Path.Closest)
+		}
+		m.publisher.schedule(m, pub)
+		if err != nil && m.table.size > 0 { // all were silent: try again before long
+			m.publisher.retryIn(m, pub, m.jitter(time.Minute))
+		}
+	}
+	a.then(res, err)
+}
+
+// store sends the record to the nearest nodes and returns how many hold it.
+func (a *announcement) store(closest []overlay.Contact) int {
+	m, pub := a.m, a.pub
+	for i := range closest {
+		if c := &closest[i]; c.Peer != m.self.Peer { // we always answer with ourselves
+			m.tellProvider(c, pub.key)
+		}
+	}
+	pub.holders, pub.radius = len(closest), anyDistance
+	if n := len(closest); n >= m.cfg.K {
+		pub.radius = pub.key.ID().Xor(closest[n-1].ID)
+	}
+	return len(closest)
+}
+
+// provideOp is a Provide.
+type provideOp struct {
+	m      *Machine
+	pub    *published
+	lookup *lookup
+}
+
+func (m *Machine) startProvide(id overlay.OpID, q overlay.Provide) error {
+	if err := keyError(q.Key, MaxProviderKey); err != nil {
+		return err
+	}
+	pub := m.publisher.add(q.Key)
+	op := &provideOp{m: m, pub: pub}
+	m.register(id, op)
+	pub.queued = true
+	a := &announcement{m: m, pub: pub, then: func(res overlay.Result, err error) { m.finish(id, res, err) }}
+	op.lookup = m.find(q.Key, FindNode, a, wants{})
+	return nil
+}
+
+// stop leaves the key provided: if it was not announced, it will be before long.
+func (op *provideOp) stop() overlay.Result {
+	if op.lookup != nil && !op.lookup.ended {
+		op.pub.queued = false
+		if op.m.publisher.get(op.pub.key.ID()) == op.pub && !op.m.closed {
+			op.m.publisher.retryIn(op.m, op.pub, op.m.jitter(time.Minute))
+		}
+	}
+	return partial(op.lookup, op.m.cfg.K)
+}

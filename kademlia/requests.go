@@ -1,0 +1,129 @@
+package kademlia
+
+import (
+	"errors"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// requests are the messages in flight, and what their answers taught.
+type requests struct {
+	last overlay.ReqID
+	open map[overlay.ReqID]*request
+	// srtt and rttvar are the smoothed round trip and its mean deviation (RFC
+	// 6298, with the gains of section 2.3). Zero until the first answer.
+	srtt, rttvar time.Duration
+	// doubt estimates the share of contacts that do not answer when asked: a
+	// moving average over about the last 32 lookup requests.
+	doubt float64
+	// sent counts all messages that were sent, asked those that want an answer.
+	sent, asked uint64
+}
+
+// request is one message in flight.
+type request struct {
+	to   *overlay.Contact
+	kind MessageType
+	sent time.Time
+	then func(*Message, error)
+}
+
+// ask sends a request. then is called once, in a later step, with the answer
+// or the error; it may be nil. What the answer says about the contact's health
+// has been seen to by then.
+func (m *Machine) ask(to *overlay.Contact, msg *Message, then func(*Message, error)) {
+	r := &m.requests
+	r.last++
+	if r.open == nil {
+		r.open = make(map[overlay.ReqID]*request)
+	}
+	r.open[r.last] = &request{to: to, kind: msg.Type, sent: m.now, then: then}
+	r.sent++
+	r.asked++
+	m.emit(overlay.Send{Req: r.last, To: *to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout})
+}
+
+// tell sends a message that has no answer.
+func (m *Machine) tell(to *overlay.Contact, msg *Message) {
+	m.requests.last++
+	m.requests.sent++
+	m.emit(overlay.Send{Req: m.requests.last, To: *to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout, OneWay: true})
+}
+
+// answered takes an answer to whoever asked.
+func (m *Machine) answered(ev overlay.Answer) {
+	r := m.requests.open[ev.Req]
+	if r == nil {
+		return
+	}
+	delete(m.requests.open, ev.Req)
+	msg, err := checkAnswer(r.kind, ev)
+	now := stampOf(m.now)
+	switch {
+	case m.closed:
+	case err == nil:
+		m.requests.observe(m.now.Sub(r.sent))
+		if m.admissible(r.to) {
+			m.table.seen(now, r.to)
+			m.makeRoom(r.to)
+		}
+	case errors.Is(err, overlay.ErrRefused) && r.kind == PutValue:
+		// It is alive and does not want this value.
+	default:
+		m.table.failed(now, r.to.ID)
+	}
+	if r.then != nil {
+		r.then(msg, err)
+	}
+}
+
+// checkAnswer returns the message of an answer if it is one to its request.
+func checkAnswer(kind MessageType, ev overlay.Answer) (*Message, error) {
+	if ev.Err != nil {
+		return nil, ev.Err
+	}
+	msg, ok := ev.Msg.(*Message)
+	if !ok || msg == nil || msg.Type != kind {
+		return nil, bad("the answer to a %s is something else", kind)
+	}
+	return msg, nil
+}
+
+// observe takes a round trip into the estimate.
+func (r *requests) observe(rtt time.Duration) {
+	if r.srtt == 0 {
+		r.srtt, r.rttvar = rtt, rtt/2
+		return
+	}
+	r.rttvar += ((r.srtt - rtt).Abs() - r.rttvar) / 4
+	r.srtt += (rtt - r.srtt) / 8
+}
+
+// late is how long an answer takes at most if all is well. A request that has
+// been out for longer is not waited for before the next one is sent.
+func (r *requests) late() time.Duration {
+	const least, most = 50 * time.Millisecond, time.Second
+	if r.srtt == 0 {
+		return most
+	}
+	return min(max(r.srtt+4*r.rttvar, least), most)
+}
+
+// judge takes into doubt whether a contact answered.
+func (r *requests) judge(answered bool) {
+	const gain = 1.0 / 32
+	sample := 1.0
+	if answered {
+		sample = 0
+	}
+	r.doubt += (sample - r.doubt) * gain
+}
+
+// admissible reports whether the table may hold c at all.
+func (m *Machine) admissible(c *overlay.Contact) bool {
+	if c.Peer == m.self.Peer || c.Peer == "" {
+		return false
+	}
+	return !m.cfg.Table.PublicOnly || hasScope(c.Addrs, scopePublic)
+}

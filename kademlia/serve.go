@@ -1,0 +1,166 @@
+package kademlia
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"ringswap/overlay"
+)
+
+// serve answers a request of another node. It always replies exactly once, in
+// the same step.
+func (m *Machine) serve(ev overlay.Inbound) {
+	reply, err := m.respond(&ev)
+	if err != nil {
+		m.emit(overlay.Reply{Req: ev.Req, Err: err})
+		return
+	}
+	out := overlay.Reply{Req: ev.Req}
+	if reply != nil { // a nil *Message must not become a Message that is not nil
+		out.Msg = reply
+	}
+	m.emit(out)
+}
+
+// respond returns the answer to a request, or nil for one that has none.
+func (m *Machine) respond(ev *overlay.Inbound) (*Message, error) {
+	msg, ok := ev.Msg.(*Message)
+	switch {
+	case m.closed:
+		return nil, overlay.ErrClosed
+	case !ok || msg == nil:
+		return nil, bad("a request of type %T", ev.Msg)
+	case ev.From.Peer == "" || ev.From.Peer == m.self.Peer:
+		return nil, bad("a request of our own")
+	case !m.limiter.allow(m.now, ev.From.Peer, &m.cfg.Limits):
+		return nil, fmt.Errorf("%w: too many requests", overlay.ErrRefused)
+	}
+	if ev.Server {
+		from := ev.From
+		m.meet(&from)
+	}
+	if !m.server {
+		return nil, fmt.Errorf("%w: this node is a client", overlay.ErrRefused)
+	}
+	switch msg.Type {
+	case FindNode:
+		return m.serveFindNode(ev, msg)
+	case GetProviders:
+		return m.serveGetProviders(ev, msg)
+	case AddProvider:
+		return nil, m.serveAddProvider(ev, msg)
+	case GetValue:
+		return m.serveGetValue(ev, msg)
+	case PutValue:
+		return m.servePutValue(msg)
+	case Ping:
+		return &Message{Type: Ping, Key: msg.Key}, nil
+	}
+	return nil, bad("a request of type %d", msg.Type)
+}
+
+// closer are the nodes nearest to the key that the asker can reach, without the
+// asker and this node.
+func (m *Machine) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
+	reach := scopeOfAsker(ev.Remote)
+	list := m.table.closest(key, m.cfg.K, func(e *entry) bool {
+		return !e.silent() && e.c.Peer != ev.From.Peer && m.reachable(e.c, reach)
+	})
+	for i, c := range list {
+		list[i] = contactWithin(c, reach)
+	}
+	return list
+}
+
+// reachable reports whether someone at that scope can use any address of c.
+func (m *Machine) reachable(c *overlay.Contact, reach scope) bool {
+	for _, a := range c.Addrs {
+		if scopeOf(a) >= reach {
+			return true
+		}
+	}
+	return m.cfg.Table.Addressless && len(c.Addrs) == 0
+}
+
+func (m *Machine) serveFindNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	if len(msg.Key) == 0 {
+		return nil, bad("FIND_NODE without a key")
+	}
+	list := m.closer(ev, overlay.RawKey(msg.Key).ID())
+	if peer.ID(msg.Key) == m.self.Peer { // the public specification's exception: the target itself
+		list = append([]*overlay.Contact{contactWithin(m.self, scopeOfAsker(ev.Remote))}, list...)
+	}
+	return &Message{Type: FindNode, Closer: list}, nil
+}
+
+// providerKey checks the key of a message about providers.
+func providerKey(msg *Message) (overlay.ID, error) {
+	if n := len(msg.Key); n == 0 || n > MaxProviderKey {
+		return overlay.ID{}, bad("%s with a key of %d bytes", msg.Type, n)
+	}
+	return overlay.RawKey(msg.Key).ID(), nil
+}
+
+func (m *Machine) serveGetProviders(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	key, err := providerKey(msg)
+	if err != nil {
+		return nil, err
+	}
+	reach := scopeOfAsker(ev.Remote)
+	var list []*overlay.Contact
+	if m.publisher.get(key) != nil {
+		list = append(list, contactWithin(m.self, reach))
+	}
+	for _, c := range m.providers.get(m.now, key) {
+		list = append(list, contactWithin(c, reach))
+	}
+	return &Message{Type: GetProviders, Key: msg.Key, Closer: m.closer(ev, key), Providers: list}, nil
+}
+
+// serveAddProvider keeps a provider record. Only the provider itself can give
+// it, and of the addresses in it only those are kept that others at the
+// provider's place can use.
+func (m *Machine) serveAddProvider(ev *overlay.Inbound, msg *Message) error {
+	key, err := providerKey(msg)
+	if err != nil {
+		return err
+	}
+	reach := scopeOfAsker(ev.Remote)
+	for _, c := range msg.Providers {
+		if c.Peer != ev.From.Peer {
+			continue
+		}
+		c = contactWithin(c, reach)
+		if len(c.Addrs) == 0 {
+			from := ev.From
+			c = contactWithin(&from, reach)
+		}
+		return m.providers.add(m.now, m.cfg.Rand, m.self.ID, key, c)
+	}
+	return fmt.Errorf("%w: a provider record must come from the provider", overlay.ErrRefused)
+}
+
+func (m *Machine) serveGetValue(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	if len(msg.Key) == 0 {
+		return nil, bad("GET_VALUE without a key")
+	}
+	key := overlay.RawKey(msg.Key).ID()
+	out := &Message{Type: GetValue, Key: msg.Key, Closer: m.closer(ev, key)}
+	if v := m.values.get(m.now, key); v != nil {
+		out.Record = v.record()
+	}
+	return out, nil
+}
+
+func (m *Machine) servePutValue(msg *Message) (*Message, error) {
+	if len(msg.Key) == 0 || msg.Record == nil || !bytes.Equal(msg.Key, msg.Record.Key) {
+		return nil, bad("PUT_VALUE without a record of its key")
+	}
+	err := m.keepValue(overlay.RawKey(msg.Key), msg.Record.Value, m.publishedAt(msg.Record))
+	if err != nil {
+		return nil, err
+	}
+	return &Message{Type: PutValue, Key: msg.Key, Record: msg.Record}, nil
+}

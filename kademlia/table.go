@@ -1,0 +1,365 @@
+package kademlia
+
+import (
+	"fmt"
+	"slices"
+
+	"ringswap/overlay"
+)
+
+// table is the routing table: a tree of buckets over the keyspace (paper,
+// section 2.4), kept as a list. Bucket i holds the contacts that share exactly i
+// leading bits with this node, except for the last one, which holds all that
+// share as many or more: it is the only bucket that contains this node, and the
+// only one that splits.
+//
+// The paper's relaxation for unbalanced trees is kept too: every node of the
+// smallest subtree around this node with K contacts in it is remembered,
+// whatever the size of its bucket (see nearDepth). Without it, the nodes nearest
+// to a key would not know each other, and lookups would miss some.
+type table struct {
+	self    overlay.ID
+	k       int
+	cfg     *TableConfig
+	buckets []bucket
+	size    int // live contacts
+	// What happened since the owner looked last, for it to act on and clear:
+	// contacts that came into the table, came in from the replacement cache (and
+	// so have been out of sight for a while), and left it.
+	joined, promoted, left []*overlay.Contact
+}
+
+func newTable(self overlay.ID, k int, cfg *TableConfig) table {
+	return table{self: self, k: k, cfg: cfg, buckets: make([]bucket, 1)}
+}
+
+// depthOf is the index of the bucket that id belongs to.
+func (t *table) depthOf(id overlay.ID) int {
+	return min(t.self.CommonPrefixLen(id), len(t.buckets)-1)
+}
+
+// find returns the live entry of id, or nil. The entry is valid until the table
+// changes.
+func (t *table) find(id overlay.ID) *entry {
+	b := &t.buckets[t.depthOf(id)]
+	if i := index(b.live, id); i >= 0 {
+		return &b.live[i]
+	}
+	return nil
+}
+
+// nearDepth is the depth of the smallest subtree around this node that holds at
+// least K contacts which answer; 0 if there are fewer in all.
+func (t *table) nearDepth() int {
+	n := 0
+	for d := len(t.buckets) - 1; d > 0; d-- {
+		for i := range t.buckets[d].live {
+			if !t.buckets[d].live[i].silent() {
+				n++
+			}
+		}
+		if n >= t.k {
+			return d
+		}
+	}
+	return 0
+}
+
+// room is the most contacts that bucket d may hold. Between the depth near and
+// the last bucket all are kept; the bound there is for crowds that an attacker
+// makes. The last bucket splits instead.
+func (t *table) room(d, near int) int {
+	if d >= near && d < len(t.buckets)-1 {
+		return 4 * t.cfg.BucketSize
+	}
+	return t.cfg.BucketSize
+}
+
+// seen records a sign of life of c and takes it into the table if it is new and
+// there is room or somebody silent to replace, else into the replacement cache.
+// A contact that brings no addresses keeps those it had.
+func (t *table) seen(now stamp, c *overlay.Contact) {
+	if c.ID == t.self {
+		return
+	}
+	b := &t.buckets[t.depthOf(c.ID)]
+	if i := index(b.live, c.ID); i >= 0 {
+		e := b.touch(i)
+		revived := e.silent()
+		e.seen, e.fails, e.tried = now, 0, 0
+		if e.c != c && len(c.Addrs) > 0 && t.diverse(c) {
+			e.c = c
+		}
+		if revived {
+			t.settle()
+		}
+		return
+	}
+	if !t.diverse(c) {
+		return
+	}
+	e := entry{c: c, seen: now}
+	if i := b.worst(); i >= 0 && len(b.live) >= t.cfg.BucketSize {
+		t.left = append(t.left, b.live[i].c)
+		b.live = remove(b.live, i)
+		t.size--
+		t.add(b, e)
+		return
+	}
+	if !t.place(e) {
+		t.buckets[t.depthOf(c.ID)].keepSpare(e, t.cfg.Spares)
+	}
+}
+
+// add appends a new entry to a bucket that has room.
+func (t *table) add(b *bucket, e entry) {
+	b.live = append(b.live, e)
+	b.dropSpare(e.c.ID)
+	t.size++
+	t.joined = append(t.joined, e.c)
+	t.settle()
+}
+
+// place adds a new entry if its bucket has room, after splitting if need be.
+func (t *table) place(e entry) bool {
+	for {
+		d := t.depthOf(e.c.ID)
+		b := &t.buckets[d]
+		if len(b.live) < t.room(d, t.nearDepth()) {
+			t.add(b, e)
+			return true
+		}
+		if last := len(t.buckets) - 1; d < last || last+1 == 8*overlay.IDBytes {
+			return false
+		}
+		t.split()
+	}
+}
+
+// split divides the last bucket: those that share exactly its depth in bits
+// stay, the nearer ones move on.
+func (t *table) split() {
+	d := len(t.buckets) - 1
+	old := t.buckets[d]
+	stay := bucket{looked: old.looked}
+	deeper := bucket{looked: old.looked}
+	part := func(list []entry, stay, deeper *[]entry) {
+		for _, e := range list {
+			if t.self.CommonPrefixLen(e.c.ID) > d {
+				*deeper = append(*deeper, e)
+			} else {
+				*stay = append(*stay, e)
+			}
+		}
+	}
+	part(old.live, &stay.live, &deeper.live)
+	part(old.spare, &stay.spare, &deeper.spare)
+	t.buckets[d] = stay
+	t.buckets = append(t.buckets, deeper)
+}
+
+// settle restores the sizes of all buckets after nearDepth may have moved: those
+// that left the nearest subtree lose what is too much, those that entered it, or
+// lost somebody, take in their spares.
+func (t *table) settle() {
+	for near := -1; near != t.nearDepth(); { // promotions may move it deeper
+		near = t.nearDepth()
+		for d := range t.buckets {
+			b := &t.buckets[d]
+			room := t.room(d, near)
+			for len(b.live) > room {
+				t.demote(b)
+			}
+			for len(b.live) < room && t.promote(b) {
+				continue
+			}
+		}
+	}
+}
+
+// demote moves the contact that the bucket will miss least to its replacement
+// cache: a silent one, which is forgotten, or the least recently seen.
+func (t *table) demote(b *bucket) {
+	i := max(0, b.worst())
+	e := b.live[i]
+	b.live = remove(b.live, i)
+	t.size--
+	t.left = append(t.left, e.c)
+	if !e.silent() {
+		b.keepSpare(e, t.cfg.Spares)
+	}
+}
+
+// promote moves the most recent spare that diversity allows into the bucket.
+// Spares that it does not allow are forgotten. It reports whether it found one.
+func (t *table) promote(b *bucket) bool {
+	for len(b.spare) > 0 {
+		last := len(b.spare) - 1
+		e := b.spare[last]
+		b.spare = remove(b.spare, last)
+		if !t.diverse(e.c) {
+			continue
+		}
+		at := 0
+		for at < len(b.live) && b.live[at].seen <= e.seen {
+			at++
+		}
+		b.live = slices.Insert(b.live, at, e)
+		t.size++
+		t.joined = append(t.joined, e.c)
+		t.promoted = append(t.promoted, e.c)
+		return true
+	}
+	return false
+}
+
+// offer puts a contact that has not been asked yet into the replacement cache
+// of its full bucket.
+func (t *table) offer(now stamp, c *overlay.Contact) {
+	b := &t.buckets[t.depthOf(c.ID)]
+	if c.ID != t.self && index(b.live, c.ID) < 0 && t.diverse(c) {
+		b.keepSpare(entry{c: c, seen: now}, t.cfg.Spares)
+	}
+}
+
+// wants reports whether a new contact at id would be taken into the table now,
+// diversity aside.
+func (t *table) wants(id overlay.ID) bool {
+	d := t.depthOf(id)
+	b := &t.buckets[d]
+	return d == len(t.buckets)-1 || len(b.live) < t.room(d, t.nearDepth()) || b.worst() >= 0
+}
+
+// failed records that a contact did not answer. If a spare can take its place it
+// is evicted, else it is kept: a silent contact is better than none, and the
+// fault may be our own.
+func (t *table) failed(now stamp, id overlay.ID) {
+	b := &t.buckets[t.depthOf(id)]
+	b.dropSpare(id)
+	i := index(b.live, id)
+	if i < 0 {
+		return
+	}
+	e := b.live[i]
+	e.tried = now
+	if e.fails < 255 {
+		e.fails++
+	}
+	b.live = remove(b.live, i)
+	t.size--
+	if t.promote(b) {
+		t.left = append(t.left, e.c)
+	} else {
+		b.live = slices.Insert(b.live, i, e)
+		t.size++
+	}
+	t.settle()
+}
+
+// drop forgets a contact.
+func (t *table) drop(id overlay.ID) {
+	b := &t.buckets[t.depthOf(id)]
+	b.dropSpare(id)
+	if i := index(b.live, id); i >= 0 {
+		t.left = append(t.left, b.live[i].c)
+		b.live = remove(b.live, i)
+		t.size--
+		t.settle()
+	}
+}
+
+// closest returns the n live contacts nearest to target that ok allows, nearest
+// first. nil allows all that answer.
+func (t *table) closest(target overlay.ID, n int, ok func(*entry) bool) []*overlay.Contact {
+	var out []*overlay.Contact
+	take := func(from, to int) bool { // all of these buckets are nearer than the rest
+		mark := len(out)
+		for d := from; d <= to; d++ {
+			for i := range t.buckets[d].live {
+				e := &t.buckets[d].live[i]
+				if ok == nil && !e.silent() || ok != nil && ok(e) {
+					out = append(out, e.c)
+				}
+			}
+		}
+		sortByDistance(target, out[mark:])
+		return len(out) >= n
+	}
+	d, last := t.depthOf(target), len(t.buckets)-1
+	done := take(d, d)
+	if !done && d < last {
+		done = take(d+1, last)
+	}
+	for i := d - 1; i >= 0 && !done; i-- {
+		done = take(i, i)
+	}
+	return out[:min(n, len(out))]
+}
+
+func sortByDistance(target overlay.ID, list []*overlay.Contact) {
+	slices.SortFunc(list, func(a, b *overlay.Contact) int { return compareDistance(target, a.ID, b.ID) })
+}
+
+// compareDistance orders a and b by their distance to target.
+func compareDistance(target, a, b overlay.ID) int {
+	switch {
+	case target.Closer(a, b):
+		return -1
+	case target.Closer(b, a):
+		return +1
+	}
+	return 0
+}
+
+// closerThanSelf counts the answering contacts that are nearer to target than
+// this node, up to limit. Whoever is nearer shares the first bit in which this
+// node differs from target, and so is in target's bucket.
+func (t *table) closerThanSelf(target overlay.ID, limit int) int {
+	n := 0
+	d := t.depthOf(target)
+	for i := range t.buckets[d].live {
+		e := &t.buckets[d].live[i]
+		if !e.silent() && target.Closer(e.c.ID, t.self) {
+			if n++; n == limit {
+				break
+			}
+		}
+	}
+	return n
+}
+
+// check returns an error that says which promise of the table is broken.
+func (t *table) check() error {
+	size := 0
+	near := t.nearDepth()
+	seen := make(map[overlay.ID]bool)
+	for d := range t.buckets {
+		b := &t.buckets[d]
+		last := d == len(t.buckets)-1
+		size += len(b.live)
+		if room := t.room(d, near); len(b.live) > room {
+			return fmt.Errorf("bucket %d of %d holds %d contacts, has room for %d", d, len(t.buckets), len(b.live), room)
+		}
+		if len(b.spare) > t.cfg.Spares {
+			return fmt.Errorf("bucket %d has %d spares, has room for %d", d, len(b.spare), t.cfg.Spares)
+		}
+		for i, e := range slices.Concat(b.live, b.spare) {
+			cpl := t.self.CommonPrefixLen(e.c.ID)
+			switch {
+			case e.c.ID == t.self:
+				return fmt.Errorf("bucket %d holds this node itself", d)
+			case seen[e.c.ID]:
+				return fmt.Errorf("bucket %d: %s is in the table twice", d, e.c.ID.Short())
+			case cpl < d || cpl > d && !last:
+				return fmt.Errorf("bucket %d holds %s, which shares %d bits", d, e.c.ID.Short(), cpl)
+			case i < len(b.live) && !t.diverse(e.c):
+				return fmt.Errorf("bucket %d: too many contacts in the address block of %s", d, e.c.ID.Short())
+			}
+			seen[e.c.ID] = true
+		}
+	}
+	if size != t.size {
+		return fmt.Errorf("table counts %d contacts, holds %d", t.size, size)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package kademlia
+
+import (
+	"bytes"
+	"fmt"
+
+	"ringswap/overlay"
+)
+
+// putOp is a PutValue: a lookup, then a store at each of the K nearest nodes.
+// Where one does not take the value the next nearest node is asked.
+type putOp struct {
+	m       *Machine
+	id      overlay.OpID
+	value   *storedValue
+	lookup  *lookup
+	path    overlay.Path
+	next    []*overlay.Contact // who to ask when one fails, nearest first
+	waiting int
+	stored  int
+}
+
+func (m *Machine) startPut(id overlay.OpID, q overlay.PutValue) error {
+	if err := keyError(q.Key, MaxKey); err != nil {
+		return err
+	}
+	if len(q.Value) == 0 || len(q.Value) > MaxValue {
+		return bad("a value of %d bytes", len(q.Value))
+	}
+	if err := m.cfg.Records.Validator.Validate(q.Key.Preimage(), q.Value); err != nil {
+		return fmt.Errorf("kademlia: value of %s: %w", q.Key.ID().Short(), err)
+	}
+	op := &putOp{m: m, id: id, value: &storedValue{key: q.Key, value: clone(q.Value), published: m.now}}
+	m.register(id, op)
+	op.lookup = m.find(q.Key, FindNode, op, wants{})
+	return nil
+}
+
+func (op *putOp) took(*lookup, *candidate, *Message) bool { return false }
+
+func (op *putOp) over(l *lookup) {
+	m := op.m
+	op.path = l.trace(m.cfg.K)
+	if err := l.verdict(); err != nil {
+		op.end(err)
+		return
+	}
+	var first []*overlay.Contact
+	for i := range op.path.Closest {
+		c := &op.path.Closest[i]
+		if c.Peer != m.self.Peer {
+			first = append(first, c)
+		} else if m.keepValue(op.value.key, op.value.value, m.now) == nil {
+			op.stored++
+		}
+	}
+	for _, c := range l.closest(2 * m.cfg.K) {
+		if len(first) > 0 && l.target.Closer(first[len(first)-1].ID, c.c.ID) {
+			op.next = append(op.next, c.c)
+		}
+	}
+	for _, c := range first {
+		op.give(c)
+	}
+	op.settle()
+}
+
+func (op *putOp) give(c *overlay.Contact) {
+	op.waiting++
+	op.m.giveValue(c, op.value, func(msg *Message, err error) {
+		if op.m.ops[op.id] != operation(op) {
+			return
+		}
+		op.waiting--
+		if err == nil && msg.Record != nil && bytes.Equal(msg.Record.Value, op.value.value) {
+			op.stored++
+		} else if len(op.next) > 0 {
+			c := op.next[0]
+			op.next = op.next[1:]
+			op.give(c)
+		}
+		op.settle()
+	})
+}
+
+// settle ends the operation when nobody is left to wait for, or when three in
+// four have taken the value: the stragglers will have it from the first
+// republication at the latest.
+func (op *putOp) settle() {
+	if op.waiting > 0 && 4*op.stored < 3*op.m.cfg.K {
+		return
+	}
+	var err error
+	if op.stored == 0 {
+		err = overlay.ErrRefused
+	}
+	op.end(err)
+}
+
+func (op *putOp) end(err error) {
+	op.m.finish(op.id, overlay.Result{Path: op.path, Stored: op.stored}, err)
+}
+
+func (op *putOp) stop() overlay.Result {
+	if op.path.Steps == nil {
+		return partial(op.lookup, op.m.cfg.K)
+	}
+	return overlay.Result{Path: op.path, Stored: op.stored}
+}
+
+// getOp is a GetValue. It compares what Quorum nodes have, or all that are
+// responsible, and repairs what it finds wrong on the way.
+type getOp struct {
+	m       *Machine
+	id      overlay.OpID
+	key     overlay.Key
+	best    *storedValue
+	holders []*candidate // who has the best value
+	worse   []*candidate // who has another one
+	lacked  []*candidate // who has none
+	lookup  *lookup
+}
+
+func (m *Machine) startGet(id overlay.OpID, q overlay.GetValue) error {
+	if err := keyError(q.Key, MaxKey); err != nil {
+		return err
+	}
+	op := &getOp{m: m, id: id, key: q.Key}
+	if v := m.values.get(m.now, q.Key.ID()); v != nil {
+		op.best = &storedValue{key: v.key, value: v.value, published: v.published}
+	}
+	m.register(id, op)
+	op.lookup = m.find(q.Key, GetValue, op, wants{sweep: true})
+	return nil
+}
+
+func (op *getOp) took(l *lookup, from *candidate, msg *Message) (enough bool) {
+	m := op.m
+	pre, check := l.request.Key, m.cfg.Records.Validator
+	r := msg.Record
+	if r == nil || !bytes.Equal(r.Key, pre) || check.Validate(pre, r.Value) != nil {
+		op.lacked = append(op.lacked, from)
+		return false
+	}
+	switch {
+	case op.best == nil || !bytes.Equal(r.Value, op.best.value) && check.Better(pre, r.Value, op.best.value):
+		op.worse = append(op.worse, op.holders...)
+		op.holders = []*candidate{from}
+		op.best = &storedValue{key: op.key, value: r.Value, published: m.publishedAt(r)}
+	case bytes.Equal(r.Value, op.best.value):
+		op.holders = append(op.holders, from)
+	default:
+		op.worse = append(op.worse, from)
+	}
+	quorum := m.cfg.Lookup.Quorum
+	return quorum > 0 && len(op.holders)+len(op.worse) >= quorum
+}
+
+func (op *getOp) over(l *lookup) {
+	res := overlay.Result{Path: l.trace(op.m.cfg.K)}
+	if op.best == nil {
+		err := l.verdict()
+		if err == nil {
+			err = overlay.ErrNotFound
+		}
+		op.m.finish(op.id, res, err)
+		return
+	}
+	res.Value = op.best.value
+	op.repair(l)
+	op.m.finish(op.id, res, nil)
+}
+
+// repair gives the best value to those that had a worse one, and to the nearest
+// node that had none, which so becomes a cache on the way to the key (paper,
+// section 2.3).
+func (op *getOp) repair(l *lookup) {
+	m, best := op.m, op.best
+	for _, c := range op.worse {
+		m.post(func() { m.giveValue(c.c, best, nil) })
+	}
+	var nearest *candidate
+	for _, c := range op.lacked {
+		if nearest == nil || l.target.Closer(c.c.ID, nearest.c.ID) {
+			nearest = c
+		}
+	}
+	if nearest != nil {
+		m.post(func() { m.giveValue(nearest.c, best, nil) })
+	}
+}
+
+func (op *getOp) stop() overlay.Result {
+	res := partial(op.lookup, op.m.cfg.K)
+	if op.best != nil {
+		res.Value = op.best.value
+	}
+	return res
+}
