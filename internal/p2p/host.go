@@ -31,6 +31,7 @@ type Host struct {
 	log       *slog.Logger
 	bandwidth *metrics.BandwidthCounter
 	mapper    *nat.Mapper
+	reach     *nat.Watcher
 
 	close sync.Once
 	err   error
@@ -62,12 +63,20 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err := listen(h.Network(), cfg); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
+	if h.reach, err = nat.NewWatcher(h.Host, h.mapper); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	return h, nil
 }
 
 // Close ends every connection and waits for what the host runs.
 func (h *Host) Close() error {
-	h.close.Do(func() { h.err = h.Host.Close() })
+	h.close.Do(func() {
+		if h.reach != nil {
+			h.err = h.reach.Close()
+		}
+		h.err = errors.Join(h.err, h.Host.Close())
+	})
 	return h.err
 }
 
@@ -77,8 +86,12 @@ func (h *Host) NetworkName() string { return h.network }
 // Protocol is the ID of a protocol of this host's network; see [ProtocolID].
 func (h *Host) Protocol(suffix string) protocol.ID { return ProtocolID(h.network, suffix) }
 
-// Mapper tells what the router maps to this host.
-func (h *Host) Mapper() *nat.Mapper { return h.mapper }
+// Reachability tells from where this host can be reached, and how it knows.
+// Changes are announced on the event bus as nat.VerdictChanged.
+func (h *Host) Reachability() (nat.Verdict, nat.Observations) {
+	o := h.reach.Observations()
+	return nat.Judge(o), o
+}
 
 // options translates cfg for libp2p. TLS comes before Noise because AES-GCM
 // runs in hardware: on one core it moves about twice the bytes of Noise's
