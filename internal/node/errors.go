@@ -19,6 +19,9 @@ const (
 	KindInterrupted Kind = "interrupted"
 )
 
+// ErrRepoLocked is wrapped by Open's error when another process has the repo.
+var ErrRepoLocked = errors.New("the repo is in use by another process")
+
 // Error is a failure that a user is told about: what happened, why, and what to
 // try next. It is the only error that crosses the control API.
 type Error struct {
