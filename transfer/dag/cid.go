@@ -98,8 +98,18 @@ func digestOf(c cid.Cid) string {
 	return s[len(s)-c.Prefix().MhLength:]
 }
 
-// Inline returns the block that c carries in itself, and whether it does.
+// emptyLeaf is the CID of an empty file.
+var emptyLeaf = func() cid.Cid {
+	sum := sha256.Sum256(nil)
+	return leafCid(&sum)
+}()
+
+// Inline returns the block that c determines by itself, and whether it does:
+// the empty leaf, and blocks under the identity hash.
 func Inline(c cid.Cid) ([]byte, bool) {
+	if c.Equals(emptyLeaf) {
+		return nil, true
+	}
 	if c.Prefix().MhType != mh.IDENTITY {
 		return nil, false
 	}
