@@ -81,7 +81,12 @@ func (m *Machine) hello() *Message { return &Message{Type: FindNode, Key: []byte
 
 // ping asks a contact of the table whether it is still there.
 func (m *Machine) ping(c *overlay.Contact) {
+	e := m.table.find(c.ID)
+	wasSilent := e != nil && e.silent()
 	m.ask(c, m.hello(), func(msg *Message, err error) {
+		if !wasSilent { // or one dead contact would be counted again and again
+			m.requests.judge(err == nil)
+		}
 		if err == nil {
 			m.hearsay(c, msg)
 		}

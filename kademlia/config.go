@@ -42,8 +42,9 @@ type LookupConfig struct {
 	Quorum int
 	// RequestTimeout is how long an answer may take. 0 means 10 s.
 	RequestTimeout time.Duration
-	// Patience is how long a lookup waits for one node before it goes on as if
-	// the node were dead (an answer still counts if it comes). 0 means 2 s.
+	// Patience is the longest that a lookup waits for one node before it goes on
+	// as if the node were dead; it is less where answers usually come quickly. An
+	// answer that comes later still counts. 0 means 2 s.
 	Patience time.Duration
 	// MaxTime ends a lookup with what it has. 0 means one minute.
 	MaxTime time.Duration

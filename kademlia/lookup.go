@@ -75,7 +75,8 @@ type candidate struct {
 	path  *path      // who asked it
 	via   *candidate // who told of it first; nil: the routing table
 	step  int        // index in steps, once asked
-	late  time.Time  // when its answer is late
+	// When its answer is late, and when it is no longer waited for.
+	late, hopeless time.Time
 	// alive and dead count those that it told of first, once that is known.
 	alive, dead int
 }
@@ -185,7 +186,7 @@ func (l *lookup) trusted(c *candidate) bool {
 
 func (l *lookup) ask(p *path, c *candidate) {
 	c.state, c.path, c.step = waiting, p, len(l.steps)
-	c.late = l.m.now.Add(min(l.m.requests.late(), l.m.cfg.Lookup.Patience))
+	c.late, c.hopeless = l.m.requests.limits(l.m.now, l.m.cfg.Lookup.Patience)
 	step := overlay.Step{To: *c.c, Via: -1, Hop: 1, Sent: l.m.now.Sub(l.start)}
 	if c.via != nil {
 		step.Via, step.Hop = c.via.step, l.steps[c.via.step].Hop+1
@@ -277,7 +278,7 @@ func (l *lookup) rearm() {
 			}
 			at := c.late
 			if !l.m.now.Before(at) {
-				at = l.patience(c)
+				at = c.hopeless
 			}
 			if next.IsZero() || at.Before(next) {
 				next = at
@@ -294,16 +295,11 @@ func (l *lookup) rearm() {
 	}
 }
 
-// patience is when the lookup stops waiting for c.
-func (l *lookup) patience(c *candidate) time.Time {
-	return l.start.Add(l.steps[c.step].Sent + l.m.cfg.Lookup.Patience)
-}
-
 // wake gives up on those that are overdue and goes on.
 func (l *lookup) wake() {
 	for _, p := range l.paths {
 		for _, c := range p.list {
-			if c.state == waiting && !l.m.now.Before(l.patience(c)) {
+			if c.state == waiting && !l.m.now.Before(c.hopeless) {
 				l.m.requests.judge(false)
 				l.fail(c)
 				c.state = overdue

@@ -100,14 +100,17 @@ func (r *requests) observe(rtt time.Duration) {
 	r.srtt += (rtt - r.srtt) / 8
 }
 
-// late is how long an answer takes at most if all is well. A request that has
-// been out for longer is not waited for before the next one is sent.
-func (r *requests) late() time.Duration {
-	const least, most = 50 * time.Millisecond, time.Second
-	if r.srtt == 0 {
-		return most
+// limits are when the answer to a request of a lookup that is sent now is late,
+// because most answers would have come by then, and when it is hopeless to wait:
+// after patience, or earlier where answers usually come quickly. Once a request
+// is late, the next one is sent without waiting for it.
+func (r *requests) limits(now time.Time, patience time.Duration) (late, hopeless time.Time) {
+	const least, most, hope = 50 * time.Millisecond, time.Second, 500 * time.Millisecond
+	d := most
+	if r.srtt > 0 {
+		d = min(max(r.srtt+4*r.rttvar, least), most)
 	}
-	return min(max(r.srtt+4*r.rttvar, least), most)
+	return now.Add(min(d, patience)), now.Add(min(max(4*d, hope), patience))
 }
 
 // judge takes into doubt whether a contact answered.

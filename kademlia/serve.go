@@ -65,13 +65,21 @@ func (m *Machine) respond(ev *overlay.Inbound) (*Message, error) {
 // asker and this node.
 func (m *Machine) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
 	reach := scopeOfAsker(ev.Remote)
-	list := m.table.closest(key, m.cfg.K, func(e *entry) bool {
+	list := m.table.closest(key, m.answerSize(), func(e *entry) bool {
 		return !e.silent() && e.c.Peer != ev.From.Peer && m.reachable(e.c, reach)
 	})
 	for i, c := range list {
 		list[i] = contactWithin(c, reach)
 	}
 	return list
+}
+
+// answerSize is the number of contacts in an answer: K, and as many more as are
+// likely dead, so that the asker is left with K that live even though dead ones
+// stand between them. Nobody accepts more than 2K.
+func (m *Machine) answerSize() int {
+	const margin = 3
+	return min(m.cfg.K+int(margin*m.requests.doubt*float64(m.cfg.K)), 2*m.cfg.K, MaxCloser)
 }
 
 // reachable reports whether someone at that scope can use any address of c.
