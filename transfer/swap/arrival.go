@@ -1,0 +1,142 @@
+package swap
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// part is a run of a block's bytes that has come. It owns its buffer.
+type part struct {
+	off  int
+	data []byte
+	from peer.ID
+}
+
+// arrival is what has come of an active block.
+type arrival struct {
+	key   blockKey
+	job   *job
+	cid   cid.Cid
+	parts []part
+	busy  bool // a worker reads the parts
+	// bad remembers who gave what of copies that did not match, until a good
+	// copy shows who lied.
+	bad []badPart
+}
+
+type badPart struct {
+	from   peer.ID
+	off, n int
+	sum    [sha256.Size]byte
+}
+
+// maxBad bounds what is remembered of bad copies of one block.
+const maxBad = 256
+
+// put adds a part; its buffer belongs to the arrival from now on.
+func (v *arrival) put(p part) { v.parts = append(v.parts, p) }
+
+// keep adds a copy of data as the part at off.
+func (v *arrival) keep(off int, data []byte, pool *bufferPool, from peer.ID) {
+	b := pool.get(len(data))
+	copy(b, data)
+	v.put(part{off: off, data: b, from: from})
+}
+
+// discard throws away the part at off, or all of them if off is -1.
+func (v *arrival) discard(off int, pool *bufferPool) {
+	v.parts = slices.DeleteFunc(v.parts, func(p part) bool {
+		if off >= 0 && p.off != off {
+			return false
+		}
+		pool.put(p.data)
+		return true
+	})
+}
+
+// join returns the whole block in one buffer, which is then the only part.
+func (v *arrival) join(pool *bufferPool) []byte {
+	if len(v.parts) == 1 {
+		return v.parts[0].data
+	}
+	size := 0
+	for _, p := range v.parts {
+		size += len(p.data)
+	}
+	return pool.get(size)
+}
+
+// fill copies the parts into b, which is as long as all of them.
+func (v *arrival) fill(b []byte) {
+	for _, p := range v.parts {
+		copy(b[p.off:], p.data)
+	}
+}
+
+// blame remembers the parts of a copy that did not match.
+func (v *arrival) blame() {
+	for _, p := range v.parts {
+		if len(v.bad) < maxBad {
+			v.bad = append(v.bad, badPart{from: p.from, off: p.off, n: len(p.data), sum: sha256.Sum256(p.data)})
+		}
+	}
+}
+
+// liars returns who gave parts of bad copies that differ from the good one.
+func (v *arrival) liars(good []byte) []peer.ID {
+	var ids []peer.ID
+	for _, b := range v.bad {
+		if b.off+b.n <= len(good) && sha256.Sum256(good[b.off:b.off+b.n]) == b.sum {
+			continue
+		}
+		if !slices.Contains(ids, b.from) {
+			ids = append(ids, b.from)
+		}
+	}
+	return ids
+}
+
+// bufferPool keeps idle buffers of two sizes. It is used with its owner's lock
+// held. The number of buffers that are in use is bounded by the owner.
+type bufferPool struct {
+	small, large [][]byte
+}
+
+const (
+	smallBuffer = 256 << 10
+	largeBuffer = 1 << 20
+	maxIdle     = 16 // of each size
+)
+
+// get returns a buffer of n bytes, of undefined content.
+func (p *bufferPool) get(n int) []byte {
+	switch {
+	case n <= minRange || n > largeBuffer:
+		return make([]byte, n) // short-lived small ones are the collector's trade
+	case n <= smallBuffer:
+		return take(&p.small, smallBuffer)[:n]
+	}
+	return take(&p.large, largeBuffer)[:n]
+}
+
+func take(idle *[][]byte, size int) []byte {
+	if n := len(*idle); n > 0 {
+		b := (*idle)[n-1]
+		*idle = (*idle)[:n-1]
+		return b
+	}
+	return make([]byte, size)
+}
+
+// put takes back a buffer that get returned.
+func (p *bufferPool) put(b []byte) {
+	switch {
+	case cap(b) == smallBuffer && len(p.small) < maxIdle:
+		p.small = append(p.small, b[:smallBuffer])
+	case cap(b) == largeBuffer && len(p.large) < maxIdle:
+		p.large = append(p.large, b[:largeBuffer])
+	}
+}

@@ -1,0 +1,137 @@
+package swap
+
+// arrival returns what has come of an active block. s.mu is held.
+func (s *Session) arrival(key blockKey) *arrival {
+	v := s.arrivals[key]
+	if v == nil {
+		j := s.jobs[key.job]
+		v = &arrival{key: key, job: j, cid: j.chunks[key.index].Cid}
+		s.arrivals[key] = v
+	}
+	return v
+}
+
+// deliver is a worker: it verifies full blocks and hands them over.
+func (s *Session) deliver() {
+	defer s.wg.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.full) == 0 && !s.closed {
+			s.work.Wait()
+		}
+		if s.closed {
+			return
+		}
+		v := s.full[0]
+		s.full = s.full[1:]
+		j := v.job
+		if j.ended {
+			continue // its parts are back already
+		}
+		j.busy++
+		if s.verify(v) {
+			s.handOver(v)
+		}
+		j.busy--
+		s.release(j)
+	}
+}
+
+// verify checks a full block against its CID and leaves all of it in one part,
+// or finds out who lied. s.mu is held, but not while the work is done.
+func (s *Session) verify(v *arrival) bool {
+	data, several := v.join(&s.buffers), len(v.parts) > 1
+	v.busy = true
+	s.mu.Unlock()
+	if several {
+		v.fill(data)
+	}
+	err := Verify(v.cid, data)
+	if err != nil {
+		v.blame()
+	}
+	liars := v.liars(data)
+	s.mu.Lock()
+	v.busy = false
+
+	if err != nil {
+		if several {
+			s.buffers.put(data)
+		}
+		if v.job.ended {
+			v.discard(-1, &s.buffers)
+			return false
+		}
+		s.picker.failed(v.key)
+		s.pump() // which discards the parts
+		return false
+	}
+	s.account(v)
+	if several {
+		v.discard(-1, &s.buffers)
+		v.put(part{data: data})
+	}
+	for _, id := range liars {
+		s.picker.ban(id, "sent part of a block that did not match its CID")
+	}
+	if v.job.ended {
+		v.discard(-1, &s.buffers)
+		return false
+	}
+	return true
+}
+
+// account credits the givers of a block that matched.
+func (s *Session) account(v *arrival) {
+	for _, p := range v.parts {
+		n := int64(len(p.data))
+		s.cfg.Ledger.Received(p.from, n)
+		if d := s.peers[p.from]; d != nil {
+			d.verified += n
+		}
+	}
+}
+
+// handOver delivers a verified block, in Sequential order as soon as those
+// before it are delivered. s.mu is held, but not while the job's owner works.
+func (s *Session) handOver(v *arrival) {
+	j := v.job
+	if j.order != Sequential {
+		s.give(v)
+		return
+	}
+	j.ready[v.key.index] = v
+	if j.handing {
+		return
+	}
+	j.handing = true
+	for !j.ended && j.ready[j.next] != nil {
+		v := j.ready[j.next]
+		delete(j.ready, j.next)
+		j.next = j.todo.next(j.next + 1)
+		s.give(v)
+	}
+	j.handing = false
+}
+
+func (s *Session) give(v *arrival) {
+	j := v.job
+	v.busy = true
+	s.mu.Unlock()
+	err := j.deliver(v.key.index, v.parts[0].data)
+	s.mu.Lock()
+	v.busy = false
+	v.discard(-1, &s.buffers)
+	if j.ended {
+		return
+	}
+	delete(s.arrivals, v.key)
+	s.picker.settled(v.key)
+	j.finished++
+	if err != nil || j.finished == j.todo.count {
+		s.endJob(j, err)
+		return
+	}
+	s.pump()
+}

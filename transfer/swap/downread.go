@@ -1,0 +1,263 @@
+package swap
+
+import (
+	"context"
+	"time"
+
+	"ringswap/transfer/swap/wire"
+
+	"github.com/libp2p/go-libp2p/core/network"
+)
+
+// read parses what the peer sends until the stream ends.
+func (p *downstream) read(ctx context.Context, st network.Stream, began time.Time) error {
+	r := wire.NewReader(st)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	h, err := r.Next()
+	if err != nil {
+		return err
+	}
+	if h.Type != wire.TypeState {
+		return errNoState
+	}
+	rtt := time.Since(began)
+	p.s.step(func(k *picker, now time.Time) {
+		p.rtt = rtt
+		p.status = PeerConnected
+		k.addPeer(now, p.id, rtt)
+	})
+	for {
+		if err := p.frame(ctx, st, r, h); err != nil {
+			return err
+		}
+		if h, err = r.Next(); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reader, h wire.Head) error {
+	if h.Type == wire.TypeBlock {
+		return p.block(r, h)
+	}
+	switch h.Type {
+	case wire.TypeState, wire.TypeBitmap, wire.TypeHave, wire.TypeRefuse:
+	default:
+		return r.Skip(h)
+	}
+	b, err := r.Body(h)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case wire.TypeState:
+		m, err := wire.ParseState(b)
+		if err == nil {
+			err = p.state(ctx, st, m)
+		}
+		return err
+	case wire.TypeBitmap:
+		m, err := wire.ParseBitmap(b)
+		if err == nil {
+			err = p.bitmap(m)
+		}
+		return err
+	case wire.TypeHave:
+		m, err := wire.ParseHave(b)
+		if err == nil {
+			err = p.have(m)
+		}
+		return err
+	}
+	m, err := wire.ParseRefuse(b)
+	if err == nil {
+		err = p.refused(m)
+	}
+	return err
+}
+
+func (p *downstream) state(ctx context.Context, st network.Stream, m wire.State) error {
+	if m.Version != wire.Version {
+		return errBadVersion
+	}
+	if m.Status == wire.StatusUnknown {
+		_ = st.SetReadDeadline(time.Now().Add(unknownWait))
+	} else {
+		_ = st.SetReadDeadline(time.Time{})
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	p.s.step(func(k *picker, _ time.Time) {
+		p.holds = m
+		have := newBitset(0)
+		if m.Status == wire.StatusPartial {
+			have = newBitset(int(m.Chunks))
+		}
+		k.setState(p.id, m.Status == wire.StatusComplete, have)
+	})
+	return nil
+}
+
+func (p *downstream) bitmap(m wire.Bitmap) error {
+	if p.holds.Status != wire.StatusPartial || m.First >= p.holds.Chunks {
+		return errBeyond
+	}
+	var err error
+	p.s.step(func(k *picker, _ time.Time) {
+		for i := range m.Bits {
+			for bit := range 8 {
+				if m.Bits[i]&(1<<bit) == 0 {
+					continue
+				}
+				c := m.First + uint64(8*i+bit)
+				if c >= p.holds.Chunks {
+					err = errBeyond
+					return
+				}
+				k.addHave(p.id, wire.Run{First: c, Count: 1})
+			}
+		}
+	})
+	return err
+}
+
+func (p *downstream) have(m wire.Have) error {
+	last := m.Runs[len(m.Runs)-1]
+	if p.holds.Status != wire.StatusPartial || last.First+last.Count > p.holds.Chunks {
+		return errBeyond
+	}
+	p.s.step(func(k *picker, _ time.Time) {
+		for _, run := range m.Runs {
+			k.addHave(p.id, run)
+		}
+	})
+	return nil
+}
+
+func (p *downstream) refused(m wire.Refuse) error {
+	err := errUnasked
+	p.s.step(func(k *picker, now time.Time) {
+		r := p.requests[m.ID]
+		if r == nil {
+			return
+		}
+		err = nil
+		k.refused(now, p.id, m.ID, m.Reason)
+		p.s.pump() // keeps what came before the refusal, while r is still there
+		delete(p.requests, m.ID)
+		p.s.buffers.put(r.buf)
+	})
+	return err
+}
+
+// block reads one piece, straight to its place.
+func (p *downstream) block(r *wire.Reader, h wire.Head) error {
+	m, err := r.Block(h)
+	if err != nil {
+		return err
+	}
+	s := p.s
+	s.mu.Lock()
+	q := p.requests[m.ID]
+	if q == nil {
+		gone := s.closed || p.banned
+		s.mu.Unlock()
+		if gone {
+			return ErrClosed
+		}
+		return errUnasked
+	}
+	err = q.makeRoom(m, &s.buffers)
+	lost := q.lost
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for left := m.Len; left > 0; {
+		var n int
+		if lost {
+			n, err = left, r.Discard(left)
+		} else {
+			n, err = r.Data(q.buf[q.got : q.got+left])
+		}
+		if err != nil {
+			return err
+		}
+		left -= n
+		lost = p.arrived(q, n)
+	}
+	if m.Last {
+		p.answered(q)
+	}
+	return nil
+}
+
+// makeRoom checks a piece against what was asked and sees to it that there is
+// room for it. The session's lock is held.
+func (q *request) makeRoom(m wire.Block, pool *bufferPool) error {
+	end := q.got + m.Len
+	switch {
+	case q.n > 0 && end > q.n, end > wire.MaxBlock:
+		return errTooMuch
+	case m.Last && end < q.n:
+		return errTooLittle
+	case q.lost:
+		pool.put(q.buf)
+		q.buf = nil
+		return nil
+	case q.buf == nil && q.n > 0:
+		q.buf = pool.get(q.n)
+	case end > len(q.buf):
+		grown := make([]byte, max(end, min(2*len(q.buf), wire.MaxBlock)))
+		copy(grown, q.buf[:q.got])
+		q.buf = grown
+	}
+	return nil
+}
+
+// arrived notes n bytes of q's answer, and reports whether the rest is unwanted.
+func (p *downstream) arrived(q *request, n int) (lost bool) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q.got += n
+	p.received += int64(n)
+	p.fails = 0
+	if s.closed {
+		return true
+	}
+	wanted, more := s.picker.received(time.Now(), p.id, q.id, n)
+	if !wanted {
+		q.lost = true
+	}
+	if more {
+		s.pump()
+	}
+	return q.lost
+}
+
+// answered ends a request whose last piece has come.
+func (p *downstream) answered(q *request) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(p.requests, q.id)
+	if s.closed {
+		return
+	}
+	key, full := s.picker.finished(time.Now(), p.id, q.id)
+	if q.lost || key == (blockKey{}) {
+		s.buffers.put(q.buf)
+	} else {
+		v := s.arrival(key)
+		v.put(part{off: q.off, data: q.buf[:q.got], from: p.id})
+		if full {
+			s.full = append(s.full, v)
+			s.work.Signal()
+		}
+	}
+	s.pump()
+}

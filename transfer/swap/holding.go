@@ -1,0 +1,142 @@
+package swap
+
+import (
+	"sync"
+
+	"ringswap/transfer/swap/wire"
+)
+
+// Holding is what this node has of one root, as it changes: who fetches a file
+// adds chunks to it, and the server tells every peer that asked about the root.
+// Chunk indexes count the unique leaves of the DAG in its order. A Holding is
+// safe for concurrent use.
+type Holding struct {
+	mu      sync.Mutex
+	have    *bitset // nil if complete
+	chunks  int
+	log     []uint32      // chunks in the order of Add, from the first one on
+	changed chan struct{} // closed and replaced by every change; nil if nobody waits
+	closed  bool
+}
+
+// NewHolding is the holding of a root with that many chunks, of which nothing
+// is here yet. With 0 chunks, or more than wire.MaxChunks, peers are told of it
+// only once it is complete.
+func NewHolding(chunks int) *Holding {
+	return &Holding{have: newBitset(max(chunks, 0)), chunks: max(chunks, 0)}
+}
+
+// CompleteHolding is the holding of a root that is here to the last block;
+// chunks is 0 if nobody has counted them.
+func CompleteHolding(chunks int) *Holding { return &Holding{chunks: max(chunks, 0)} }
+
+// Add says that chunk i is here and can be served from now on. It reports
+// whether that is news.
+func (h *Holding) Add(i int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.have == nil || h.closed || !h.have.set(i) {
+		return false
+	}
+	h.log = append(h.log, uint32(i))
+	h.wake()
+	return true
+}
+
+// Complete says that every block of the root is here.
+func (h *Holding) Complete() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.have != nil && !h.closed {
+		h.have, h.log = nil, nil
+		h.wake()
+	}
+}
+
+// Withdraw says that nothing of the root is to be had here any more. It is
+// final.
+func (h *Holding) Withdraw() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.closed, h.have, h.log = true, newBitset(0), nil
+		h.wake()
+	}
+}
+
+// Count returns how many chunks are here, and of how many.
+func (h *Holding) Count() (have, chunks int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.have == nil {
+		return h.chunks, h.chunks
+	}
+	return h.have.count, h.chunks
+}
+
+func (h *Holding) wake() {
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+// status is h.mu held.
+func (h *Holding) status() wire.Status {
+	switch {
+	case h.closed:
+		return wire.StatusUnknown
+	case h.have == nil:
+		return wire.StatusComplete
+	case h.have.count == 0 || h.chunks > wire.MaxChunks:
+		return wire.StatusUnknown
+	}
+	return wire.StatusPartial
+}
+
+// follower is one reader of a Holding: what it was told last.
+type follower struct {
+	h      *Holding
+	status wire.Status
+	seen   int // entries of the log
+}
+
+// update returns what the follower's peer has to be told: frames of a whole
+// state the first time and when the status changes, and otherwise Have frames
+// for what was added. The channel is closed at the next change.
+func (f *follower) update(b []byte, first bool) ([]byte, <-chan struct{}) {
+	f.h.mu.Lock()
+	defer f.h.mu.Unlock()
+	if f.h.changed == nil {
+		f.h.changed = make(chan struct{})
+	}
+	status := f.h.status()
+	switch {
+	case first || status != f.status:
+		f.status = status
+		b = f.h.appendState(b)
+	case status == wire.StatusPartial:
+		b = appendHaves(b, f.h.log[f.seen:])
+	}
+	f.seen = len(f.h.log)
+	return b, f.h.changed
+}
+
+// appendState appends State and, for a partial holding, the bitmap, without its
+// empty parts.
+func (h *Holding) appendState(b []byte) []byte {
+	status := h.status()
+	b = wire.State{Version: wire.Version, Status: status, Chunks: uint64(h.chunks)}.Append(b)
+	if status != wire.StatusPartial {
+		return b
+	}
+	for at := 0; at < len(h.have.b); at += wire.MaxBitmap {
+		part := h.have.b[at:min(at+wire.MaxBitmap, len(h.have.b))]
+		first := at * 8
+		if i := h.have.next(first); i < 0 || i >= first+8*len(part) {
+			continue
+		}
+		b = wire.Bitmap{First: uint64(first), Bits: part}.Append(b)
+	}
+	return b
+}

@@ -1,0 +1,201 @@
+package swap
+
+import (
+	"time"
+)
+
+// choose finds the free segment that p should work on next, or nil. It may make
+// a block active or take a segment from a slower peer.
+func (k *picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
+	if b, i := k.unfinished(p, func(b *pickBlock, s segment) bool {
+		return b.job.order == Sequential || b.orphan || s.peer == p
+	}); b != nil {
+		return b, i
+	}
+	if b := k.fresh(p); b != nil {
+		return b, 0
+	}
+	if b, i := k.unfinished(p, func(*pickBlock, segment) bool { return true }); b != nil {
+		return b, i
+	}
+	return k.takeOver(now, p)
+}
+
+// unfinished returns the first free segment that p may fill and that fits.
+func (k *picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
+	for _, b := range k.active {
+		if b.full || !k.mayServe(p, b) {
+			continue
+		}
+		for i, s := range b.segs {
+			if s.state == segFree && fits(b, s) {
+				return b, i
+			}
+		}
+	}
+	return nil, 0
+}
+
+// mayServe reports whether p may be asked for bytes of b.
+func (k *picker) mayServe(p *pickPeer, b *pickBlock) bool {
+	if !p.has(b.job, b.key.index) {
+		return false
+	}
+	if b.solo {
+		for _, s := range b.segs {
+			if s.state != segFree && s.peer != p {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// fresh starts the block that p should begin next, or returns nil.
+func (k *picker) fresh(p *pickPeer) *pickBlock {
+	if p.dry {
+		return nil
+	}
+	full := false
+	for _, j := range k.jobs {
+		i := k.pick(j, p)
+		if i < 0 {
+			continue
+		}
+		if !k.room(j.sizes[i]) {
+			full = true
+			continue
+		}
+		if j.order == Sequential || j.chunks {
+			j.cursor = i + 1
+		}
+		return k.activate(j, i)
+	}
+	p.dry = !full
+	return nil
+}
+
+// Bounds of the search for a rare chunk: all are compared if they are few, a
+// sample of them otherwise, which finds nearly as rare a one.
+const (
+	rareAll    = 512
+	rareSample = 64
+)
+
+// pick returns the block of j that p should begin, or -1: in order if the job
+// says so, else the rarest chunk, and among equals the next of a run that began
+// at random, so that peers which started together hold different chunks.
+func (k *picker) pick(j *pickJob, p *pickPeer) int {
+	switch {
+	case j.todo.count == 0:
+		return -1
+	case j.order == Sequential || !j.chunks:
+		return k.common(j, p, 0)
+	case k.partials == 0:
+		return k.around(j, p, j.cursor)
+	case j.todo.count > rareAll:
+		return k.rareAmong(j, p, rareSample, func(int) int { return k.cfg.rng.IntN(len(j.sizes)) })
+	}
+	return k.rareAmong(j, p, j.todo.count, func(last int) int { return last + 1 })
+}
+
+// rareAmong compares up to n chunks, each the first one from where says on.
+func (k *picker) rareAmong(j *pickJob, p *pickPeer, n int, where func(last int) int) int {
+	best, ties, last := -1, 1, j.cursor-1
+	for range n {
+		i := k.around(j, p, where(last))
+		if i < 0 {
+			return -1
+		}
+		last = i
+		switch {
+		case best < 0 || k.rarity[i] < k.rarity[best]:
+			best, ties = i, 1
+		case k.rarity[i] == k.rarity[best]:
+			if ties++; k.cfg.rng.IntN(ties) == 0 {
+				best = i
+			}
+		}
+	}
+	return best
+}
+
+// around is common that begins again at the start.
+func (k *picker) around(j *pickJob, p *pickPeer, from int) int {
+	if i := k.common(j, p, from); i >= 0 {
+		return i
+	}
+	return k.common(j, p, 0)
+}
+
+// common returns the first block of j from index i on that is to be started and
+// that p has, or -1.
+func (k *picker) common(j *pickJob, p *pickPeer, i int) int {
+	for i = j.todo.next(i); i >= 0; i = j.todo.next(i + 1) {
+		if p.has(j, i) {
+			return i
+		}
+		if j.chunks && !p.complete {
+			if i = p.have.next(i + 1); i < 0 {
+				return -1
+			}
+			i--
+		}
+	}
+	return -1
+}
+
+// takeOver frees the segment that would profit most from being asked of p, who
+// has nothing else to do, instead of the peer that has it. So the end of a
+// transfer does not wait for the slowest, and a peer that drips is overtaken.
+func (k *picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
+	if now.Before(p.steal) {
+		return nil, 0
+	}
+	p.steal = time.Time{}
+	var from *pickPeer
+	var best *pickReq
+	gain, others := time.Duration(0), false
+	for _, o := range k.peers {
+		if o == p {
+			continue
+		}
+		ahead, rate := 0, o.rate(now)
+		for _, r := range o.reqs {
+			ahead += r.left()
+			if r.lost || !p.has(r.blk.job, r.blk.key.index) {
+				continue
+			}
+			others = true
+			theirs := eta(ahead, rate)
+			ours := p.rtt + eta(p.asked+r.left(), p.rate(now))
+			if g := theirs - 2*ours; g > depth && g > gain {
+				from, best, gain = o, r, g
+			}
+		}
+	}
+	if best == nil {
+		if others {
+			p.steal = now.Add(stealEvery)
+		}
+		return nil, 0
+	}
+	b, off := best.blk, best.off+best.got
+	if best.got < minKeep || b.solo {
+		off = best.off
+	}
+	k.lose(from, best)
+	k.cancel(from, best)
+	for i, s := range b.segs {
+		if s.state == segFree && s.off == off {
+			return b, i
+		}
+	}
+	return nil, 0
+}
+
+// eta is how long n bytes take at a rate, at most an hour.
+func eta(n int, rate float64) time.Duration {
+	s := float64(n) / max(rate, 1)
+	return time.Duration(min(s, 3600) * float64(time.Second))
+}

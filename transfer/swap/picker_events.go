@@ -1,0 +1,235 @@
+package swap
+
+import (
+	"slices"
+	"time"
+
+	"ringswap/transfer/swap/wire"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// received notes n more bytes of the answer to req. wanted is false if the
+// answer is no longer wanted; more says that next has something to ask.
+func (k *picker) received(now time.Time, id peer.ID, req uint64, n int) (wanted, more bool) {
+	p := k.byID[id]
+	if p == nil {
+		return false, false
+	}
+	r := p.find(req)
+	if r == nil {
+		return false, false
+	}
+	p.meter = p.meter.at(now)
+	p.meter.acc += float64(n)
+	if r.got == 0 && len(p.reqs) > 0 && p.reqs[0] == r && p.asked == r.cost {
+		p.rtt = min(p.rtt, max(now.Sub(r.sent), 0)) // nothing was queued before it
+	}
+	before := r.left()
+	r.got += n
+	p.asked -= before - r.left()
+	p.got += int64(n)
+	p.heard, p.refusals = now, 0
+	return !r.lost, p.wantsMore(now)
+}
+
+// finished notes the end of the answer to req. full says that the block now has
+// every byte, and is to be verified.
+func (k *picker) finished(now time.Time, id peer.ID, req uint64) (key blockKey, full bool) {
+	p := k.byID[id]
+	if p == nil {
+		return blockKey{}, false
+	}
+	r := p.find(req)
+	if r == nil {
+		return blockKey{}, false
+	}
+	p.heard = now
+	p.end(r)
+	if r.lost {
+		return blockKey{}, false
+	}
+	b := r.blk
+	for i := range b.segs {
+		if s := &b.segs[i]; s.req == r {
+			if r.n == 0 { // a block of unknown size: now it is known
+				b.size, s.n = r.got, r.got
+				k.nodeSize = (7*k.nodeSize + max(r.got, 4<<10)) / 8
+			}
+			s.state, s.req = segDone, nil
+		}
+	}
+	b.full = !slices.ContainsFunc(b.segs, func(s segment) bool { return s.state != segDone })
+	return b.key, b.full
+}
+
+// refused notes that req will not be answered, or not to its end.
+func (k *picker) refused(now time.Time, id peer.ID, req uint64, reason wire.Reason) {
+	p := k.byID[id]
+	if p == nil {
+		return
+	}
+	r := p.find(req)
+	if r == nil {
+		return
+	}
+	p.heard = now
+	if !r.lost {
+		k.lose(p, r)
+	}
+	p.end(r)
+	switch reason {
+	case wire.ReasonCanceled:
+		return
+	case wire.ReasonBusy:
+		p.refusals++
+	case wire.ReasonClosed:
+		p.paused = now.Add(denyTime)
+		return
+	default:
+		p.deny(now, r.blk.key)
+		if p.refusals++; p.refusals < 8 {
+			return
+		}
+	}
+	p.paused = now.Add(min(100*time.Millisecond<<min(p.refusals, 8), denyTime))
+}
+
+// lose gives up on r: what came of it is kept, the rest is free again.
+func (k *picker) lose(p *pickPeer, r *pickReq) {
+	if r.lost {
+		return
+	}
+	r.lost = true
+	b := r.blk
+	i := slices.IndexFunc(b.segs, func(s segment) bool { return s.req == r })
+	if i < 0 {
+		return
+	}
+	s := b.segs[i]
+	b.orphan = true
+	if b.solo { // the next one has to give all of it
+		k.restart(b)
+		return
+	}
+	if r.n == 0 || r.got < minKeep {
+		b.segs[i] = segment{off: s.off, n: s.n, peer: p}
+		return
+	}
+	got := min(r.got, s.n)
+	k.acts = append(k.acts, action{kind: actKeep, peer: p.id, req: r.id, key: b.key, off: s.off, n: got})
+	b.segs[i] = segment{off: s.off, n: got, state: segDone, peer: p}
+	if got < s.n {
+		b.segs = slices.Insert(b.segs, i+1, segment{off: s.off + got, n: s.n - got, peer: p})
+	}
+}
+
+// restart throws away what has come of b.
+func (k *picker) restart(b *pickBlock) {
+	k.abandon(b)
+	b.size = b.job.sizes[b.key.index]
+	b.segs, b.full = []segment{{n: b.size}}, false
+	k.acts = append(k.acts, action{kind: actDiscard, key: b.key, off: -1})
+}
+
+// distrust throws away what a liar gave to blocks that are not full.
+func (k *picker) distrust(p *pickPeer) {
+	for _, b := range k.active {
+		if b.full {
+			continue // the hash will tell
+		}
+		for i, s := range b.segs {
+			if s.state == segDone && s.peer == p {
+				b.segs[i] = segment{off: s.off, n: s.n}
+				b.orphan = true
+				k.acts = append(k.acts, action{kind: actDiscard, key: b.key, off: s.off})
+			}
+		}
+	}
+}
+
+// settled notes that a full block was verified and handed over.
+func (k *picker) settled(key blockKey) {
+	if b := k.block(key); b != nil {
+		k.deactivate(b)
+	}
+}
+
+// failed notes that a full block does not match its CID. If one peer gave all
+// of it, that peer is banned; otherwise the block is to come from one alone.
+func (k *picker) failed(key blockKey) {
+	b := k.block(key)
+	if b == nil {
+		return
+	}
+	givers := b.givers()
+	k.restart(b)
+	b.orphan = true
+	if len(givers) == 1 {
+		k.ban(givers[0], "sent bytes that do not match their CID")
+		return
+	}
+	b.solo = true
+}
+
+func (b *pickBlock) givers() []peer.ID {
+	var ids []peer.ID
+	for _, s := range b.segs {
+		if s.peer != nil && !slices.Contains(ids, s.peer.id) {
+			ids = append(ids, s.peer.id)
+		}
+	}
+	return ids
+}
+
+// ban removes a liar for good.
+func (k *picker) ban(id peer.ID, reason string) {
+	k.removePeer(id, true)
+	k.acts = append(k.acts, action{kind: actBan, peer: id, reason: reason})
+}
+
+// dropSilent drops the peers that owe an answer and say nothing.
+func (k *picker) dropSilent(now time.Time) {
+	for _, p := range slices.Clone(k.peers) {
+		if len(p.reqs) > 0 && now.Sub(p.heard) >= p.patience(k.cfg.stall) {
+			k.removePeer(p.id, false)
+			k.acts = append(k.acts, action{kind: actDrop, peer: p.id, reason: "stalled"})
+		}
+	}
+}
+
+// expire ends what was only for a while.
+func (k *picker) expire(now time.Time) {
+	for _, p := range k.peers {
+		if !p.undeny.IsZero() && !now.Before(p.undeny) {
+			p.denied, p.undeny, p.dry = nil, time.Time{}, false
+		}
+	}
+}
+
+// starved reports whether there is work and no peer that could do any of it
+// now, counting those that are paused as able.
+func (k *picker) starved() bool {
+	if len(k.jobs) == 0 {
+		return false
+	}
+	for _, p := range k.peers {
+		if len(p.reqs) > 0 {
+			return false
+		}
+		if !p.useful() {
+			continue
+		}
+		for _, j := range k.jobs {
+			if k.common(j, p, 0) >= 0 {
+				return false
+			}
+		}
+		for _, b := range k.active {
+			if b.full || p.has(b.job, b.key.index) {
+				return false
+			}
+		}
+	}
+	return !slices.ContainsFunc(k.active, func(b *pickBlock) bool { return b.full })
+}

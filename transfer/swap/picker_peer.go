@@ -1,0 +1,257 @@
+package swap
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"ringswap/transfer/swap/wire"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// depth is how long a peer's queue of requests should last beyond two round
+	// trips: long enough that a busy moment here never leaves it idle.
+	depth = 250 * time.Millisecond
+	// meterTau is the memory of a rate measurement.
+	meterTau = time.Second
+	// priorRate is what a stranger is taken for, in bytes a second, and
+	// priorWeight for how long it would have had to be measured to count as much.
+	priorRate   = 2 << 20
+	priorWeight = 20 * time.Millisecond
+	// denyTime is how long a peer is not asked again for what it refused.
+	denyTime = 10 * time.Second
+	// stealEvery is the least time between two looks for work to take over.
+	stealEvery = 100 * time.Millisecond
+)
+
+// meter is an average of a rate that forgets with meterTau, over the time in
+// which there was something to wait for.
+type meter struct {
+	acc  float64 // bytes, decayed
+	norm float64 // seconds, decayed
+	last time.Time
+}
+
+func newMeter(now time.Time) meter {
+	w := priorWeight.Seconds()
+	return meter{acc: priorRate * w, norm: w, last: now}
+}
+
+// at is the meter's state at a time, given that it was running since last.
+func (m meter) at(now time.Time) meter {
+	dt := now.Sub(m.last).Seconds()
+	if dt <= 0 {
+		return m
+	}
+	tau := meterTau.Seconds()
+	e := math.Exp(-dt / tau)
+	return meter{acc: m.acc * e, norm: m.norm*e + tau*(1-e), last: now}
+}
+
+// rate is in bytes a second.
+func (m meter) rate(now time.Time) float64 {
+	m = m.at(now)
+	return m.acc / m.norm
+}
+
+// pickPeer is a peer whose stream is open.
+type pickPeer struct {
+	id       peer.ID
+	complete bool
+	have     *bitset    // nil if complete, or if nothing is known yet
+	reqs     []*pickReq // oldest first, with the lost ones
+	asked    int        // bytes still to come for reqs
+	meter    meter
+	rtt      time.Duration
+	heard    time.Time // the last sign of life while something was asked
+	got      int64     // bytes that came on this stream
+	paused   time.Time // nothing is asked before
+	refusals int       // in a row
+	denied   []blockKey
+	undeny   time.Time // when denied ends; zero if empty
+	dry      bool      // has nothing of what is still to be started
+	steal    time.Time // when to look again for work to take over
+}
+
+// addPeer lets a peer in whose stream has opened; rtt is how long it took to
+// answer. Nothing is asked of it until setState.
+func (k *picker) addPeer(now time.Time, id peer.ID, rtt time.Duration) {
+	if k.byID[id] != nil {
+		return
+	}
+	p := &pickPeer{id: id, meter: newMeter(now), rtt: rtt, heard: now, have: newBitset(0)}
+	k.byID[id] = p
+	k.peers = append(k.peers, p)
+	k.partials++
+}
+
+// removePeer forgets a peer; what came of its answers is kept unless it lied.
+func (k *picker) removePeer(id peer.ID, liar bool) {
+	p := k.byID[id]
+	if p == nil {
+		return
+	}
+	for _, r := range p.reqs {
+		k.lose(p, r)
+	}
+	if liar {
+		k.distrust(p)
+	}
+	k.setHave(p, false, newBitset(0))
+	if !p.complete {
+		k.partials--
+	}
+	delete(k.byID, id)
+	k.peers = slices.DeleteFunc(k.peers, func(o *pickPeer) bool { return o == p })
+}
+
+// setState replaces what a peer has.
+func (k *picker) setState(id peer.ID, complete bool, have *bitset) {
+	if p := k.byID[id]; p != nil {
+		p.paused = time.Time{}
+		k.setHave(p, complete, have)
+	}
+}
+
+func (k *picker) setHave(p *pickPeer, complete bool, have *bitset) {
+	if !p.complete {
+		k.partials--
+		for i := p.have.next(0); i >= 0 && i < len(k.rarity); i = p.have.next(i + 1) {
+			k.rarity[i]--
+		}
+	}
+	p.complete, p.have = complete, have
+	if !complete {
+		k.partials++
+		for i := have.next(0); i >= 0 && i < len(k.rarity); i = have.next(i + 1) {
+			k.rarity[i]++
+		}
+	}
+	p.dry, p.denied, p.undeny = false, nil, time.Time{}
+}
+
+// addHave adds a run of chunks to what a partial peer has.
+func (k *picker) addHave(id peer.ID, run wire.Run) {
+	p := k.byID[id]
+	if p == nil || p.complete {
+		return
+	}
+	for i := run.First; i < run.First+run.Count; i++ {
+		if p.have.set(int(i)) && int(i) < len(k.rarity) {
+			k.rarity[i]++
+		}
+	}
+	p.dry = false
+}
+
+// countRarity starts to count for a DAG of n chunks.
+func (k *picker) countRarity(n int) {
+	if len(k.rarity) == n {
+		return
+	}
+	k.rarity = make([]uint16, n)
+	for _, p := range k.peers {
+		if p.complete {
+			continue
+		}
+		for i := p.have.next(0); i >= 0 && i < n; i = p.have.next(i + 1) {
+			k.rarity[i]++
+		}
+	}
+}
+
+// has reports whether p may be asked for block i of j.
+func (p *pickPeer) has(j *pickJob, i int) bool {
+	if len(p.denied) > 0 && slices.Contains(p.denied, blockKey{job: j.id, index: i}) {
+		return false
+	}
+	if !j.chunks {
+		// Whoever has any chunk knows the DAG above it.
+		return p.complete || p.have.count > 0
+	}
+	// Indexes mean the same only to those who count the same chunks.
+	return p.complete || (p.have.size == len(j.sizes) && p.have.has(i))
+}
+
+// useful reports whether p has said that it has anything at all.
+func (p *pickPeer) useful() bool { return p.complete || p.have.count > 0 }
+
+func (p *pickPeer) rate(now time.Time) float64 {
+	if len(p.reqs) == 0 {
+		now = p.meter.last // the meter stands still while nothing is asked
+	}
+	return p.meter.rate(now)
+}
+
+// target is how many bytes should be asked for at a time.
+func (p *pickPeer) target(now time.Time) int {
+	t := p.rate(now) * (2*p.rtt + depth).Seconds()
+	return max(int(min(t, 1<<30)), 2*minRange)
+}
+
+// rangeBytes is how much one request asks for: little from a slow peer, so that
+// little has to be asked again when it goes away; at least two make its queue.
+func (p *pickPeer) rangeBytes(now time.Time) int {
+	n := p.target(now) / 2
+	n -= n % minRange
+	return min(max(n, minRange), maxRange)
+}
+
+func (p *pickPeer) wantsMore(now time.Time) bool {
+	return p.useful() && len(p.reqs) < maxRequests && !now.Before(p.paused) && p.asked < p.target(now)
+}
+
+func (p *pickPeer) add(now time.Time, r *pickReq) {
+	if len(p.reqs) == 0 {
+		p.meter.last, p.heard = now, now
+	}
+	p.reqs = append(p.reqs, r)
+	p.asked += r.cost
+}
+
+// end takes an answered request off the queue.
+func (p *pickPeer) end(r *pickReq) {
+	p.asked -= r.left()
+	p.reqs = slices.DeleteFunc(p.reqs, func(o *pickReq) bool { return o == r })
+}
+
+func (p *pickPeer) find(id uint64) *pickReq {
+	for _, r := range p.reqs {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// patience is how long p may be silent. One that has shown what it can do has
+// less of it.
+func (p *pickPeer) patience(stall time.Duration) time.Duration {
+	if p.got >= 1<<20 {
+		return max(stall/4, 8*p.rtt)
+	}
+	return stall
+}
+
+func (p *pickPeer) deadline(now time.Time, stall time.Duration) time.Time {
+	d := p.undeny
+	if len(p.reqs) > 0 {
+		d = earlier(d, p.heard.Add(p.patience(stall)))
+	}
+	if p.paused.After(now) {
+		d = earlier(d, p.paused)
+	} else if p.steal.After(now) {
+		d = earlier(d, p.steal)
+	}
+	return d
+}
+
+// deny keeps a block from being asked of p for a while.
+func (p *pickPeer) deny(now time.Time, key blockKey) {
+	p.denied = append(p.denied, key)
+	if p.undeny.IsZero() {
+		p.undeny = now.Add(denyTime)
+	}
+}

@@ -1,0 +1,288 @@
+package swap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Order is the order in which a session asks for chunks.
+type Order int
+
+const (
+	// Rarest asks first for what the fewest peers have, and begins anywhere.
+	Rarest Order = iota
+	// Sequential asks and delivers in the order of the chunks.
+	Sequential
+)
+
+// SessionConfig says how a [Session] fetches. The zero value of every field but
+// Network means its default.
+type SessionConfig struct {
+	// Network is the NAME in the protocol ID /NAME/swap/1.
+	Network string
+	// Buffer bounds the bytes of blocks that are under way, being verified or
+	// being delivered: 16 MiB, at least 4 MiB.
+	Buffer int
+	// MaxPeers bounds the peers that are used at a time: 64; further ones, up to
+	// eight times as many, wait for a place.
+	MaxPeers int
+	// Workers is the number of goroutines that verify and deliver: one a core.
+	Workers int
+	// DialTimeout bounds connecting to a peer until it has said what it has: 15 s.
+	// WriteTimeout bounds a write of requests: 30 s.
+	DialTimeout, WriteTimeout time.Duration
+	// Stall is the silence after which a peer loses its requests: 20 s; a
+	// quarter of it for a peer that has shown it can do better.
+	Stall time.Duration
+	// Backoff is the first wait before a lost peer is tried again: 500 ms,
+	// doubling up to a minute. After MaxAttempts failures in a row, 8, a peer is
+	// given up until it is added again.
+	Backoff     time.Duration
+	MaxAttempts int
+	// NoProviders ends a fetch with ErrNoProviders when for so long nobody was
+	// there who could deliver; 0 waits for as long as the fetch's context.
+	NoProviders time.Duration
+	// Down bounds what is fetched: each throttle is shared with whoever else
+	// uses it. None is no bound.
+	Down []*Throttle
+	// Ledger keeps the accounts of the peers: a MemLedger.
+	Ledger Ledger
+	// Seed makes the choice of chunks repeatable; 0 draws one.
+	Seed uint64
+}
+
+func (c SessionConfig) withDefaults() SessionConfig {
+	def(&c.Buffer, 16<<20)
+	def(&c.MaxPeers, 64)
+	def(&c.Workers, runtime.GOMAXPROCS(0))
+	def(&c.DialTimeout, 15*time.Second)
+	def(&c.WriteTimeout, 30*time.Second)
+	def(&c.Stall, 20*time.Second)
+	def(&c.Backoff, 500*time.Millisecond)
+	def(&c.MaxAttempts, 8)
+	if c.Ledger == nil {
+		c.Ledger = NewMemLedger(0)
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
+	}
+	return c
+}
+
+// Validate says what is wrong with the configuration.
+func (c SessionConfig) Validate() error {
+	switch c = c.withDefaults(); {
+	case c.Network == "":
+		return errors.New("swap: Network is empty")
+	case c.Buffer < 4<<20:
+		return fmt.Errorf("swap: Buffer of %d bytes, the least is 4 MiB", c.Buffer)
+	case c.MaxPeers < 1 || c.Workers < 1 || c.MaxAttempts < 1:
+		return errors.New("swap: a bound of the session is negative")
+	case c.DialTimeout < 0 || c.WriteTimeout < 0 || c.Stall < 0 || c.Backoff < 0 || c.NoProviders < 0:
+		return errors.New("swap: a duration of the session is negative")
+	}
+	return nil
+}
+
+// Session fetches blocks of one root from a changing set of peers. Close ends
+// it. Its methods are safe for concurrent use.
+type Session struct {
+	cfg  SessionConfig
+	host host.Host
+	root cid.Cid
+
+	ctx    context.Context // ends with Close; the session owns its goroutines until then
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	wakeup chan struct{} // capacity 1: the deadline has come nearer
+
+	mu       sync.Mutex
+	picker   *picker
+	jobs     map[int]*job
+	peers    map[peer.ID]*downstream
+	queue    []*downstream // waiting for a place
+	running  int
+	next     time.Time // when the control goroutine looks again
+	slack    time.Time // when the throttles let something through again
+	starving time.Time // since when nobody can deliver; zero if somebody can
+	closed   bool
+	arrivals map[blockKey]*arrival // what has come of the active blocks
+	full     []*arrival            // all of it; for the workers
+	work     *sync.Cond            // on mu: full has something, or closed
+	buffers  bufferPool
+}
+
+// NewSession begins to fetch blocks of root, as soon as peers are added and
+// something is asked for.
+func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if !root.Defined() {
+		return nil, fmt.Errorf("%w: undefined CID", ErrHash)
+	}
+	cfg = cfg.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Session{
+		cfg: cfg, host: h, root: root, ctx: ctx, cancel: cancel,
+		wakeup: make(chan struct{}, 1),
+		picker: newPicker(pickerConfig{
+			budget: cfg.Buffer, stall: cfg.Stall,
+			rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
+		}),
+		jobs: make(map[int]*job), peers: make(map[peer.ID]*downstream),
+		arrivals: make(map[blockKey]*arrival),
+	}
+	s.work = sync.NewCond(&s.mu)
+	s.wg.Add(1 + cfg.Workers)
+	go s.control()
+	for range cfg.Workers {
+		go s.deliver()
+	}
+	return s, nil
+}
+
+// Close ends every fetch with ErrClosed, leaves every peer and waits for all
+// goroutines of the session, and so for deliveries that are running.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for _, j := range s.jobs {
+		s.endJob(j, ErrClosed)
+	}
+	s.work.Broadcast()
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	return nil
+}
+
+// step runs f on the picker and then does what the picker wants done. s.mu is
+// not held.
+func (s *Session) step(f func(k *picker, now time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		f(s.picker, time.Now())
+		s.pump()
+	}
+}
+
+// pump asks the picker what to do and does it. s.mu is held.
+func (s *Session) pump() {
+	now := time.Now()
+	allow := math.MaxInt
+	for _, t := range s.cfg.Down {
+		if t.Rate() != None {
+			allow = min(allow, t.avail(now))
+		}
+	}
+	acts, used := s.picker.next(now, allow)
+	s.slack = time.Time{}
+	for _, t := range s.cfg.Down {
+		if at := t.spend(now, used); at.After(s.slack) {
+			s.slack = at
+		}
+	}
+	for _, a := range acts {
+		s.perform(a)
+	}
+	d := earlier(s.picker.deadline(now), s.slack)
+	if starved := s.picker.starved(); !starved {
+		s.starving = time.Time{}
+	} else if s.starving.IsZero() {
+		s.starving = now
+	}
+	if !s.starving.IsZero() && s.cfg.NoProviders > 0 {
+		d = earlier(d, s.starving.Add(s.cfg.NoProviders))
+	}
+	if !d.IsZero() && (s.next.IsZero() || d.Before(s.next)) {
+		s.next = d
+		signal(s.wakeup)
+	}
+}
+
+// perform does one action of the picker. s.mu is held.
+func (s *Session) perform(a action) {
+	p := s.peers[a.peer]
+	switch a.kind {
+	case actRequest:
+		p.request(a, s.jobs[a.key.job])
+	case actCancel:
+		p.cancelRequest(a.req)
+	case actKeep:
+		if r := p.requests[a.req]; r != nil && s.jobs[a.key.job] != nil {
+			s.arrival(a.key).keep(a.off, r.buf[:a.n], &s.buffers, a.peer)
+		}
+	case actDiscard:
+		if v := s.arrivals[a.key]; v != nil {
+			v.discard(a.off, &s.buffers)
+		}
+	case actBan:
+		p.ban(a.reason)
+	case actDrop:
+		p.drop(a.reason)
+	}
+}
+
+// control wakes the picker when its deadlines come, and watches for starvation.
+func (s *Session) control() {
+	defer s.wg.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		if s.next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(s.next))
+		}
+		s.mu.Unlock()
+		changes := s.throttleChanges()
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.wakeup:
+			continue
+		case <-changes:
+		case <-timer.C:
+		}
+		s.mu.Lock()
+		s.next = time.Time{}
+		if !s.closed {
+			s.pump()
+			s.giveUp(time.Now())
+		}
+		s.mu.Unlock()
+	}
+}
+
+// throttleChanges returns a channel that is closed when the first throttle's
+// rate changes; there are at most a few, and each has a turn.
+func (s *Session) throttleChanges() <-chan struct{} {
+	if len(s.cfg.Down) == 0 {
+		return nil
+	}
+	return s.cfg.Down[0].changes()
+}
+
+// giveUp ends the fetches if nobody could deliver for too long. s.mu is held.
+func (s *Session) giveUp(now time.Time) {
+	if s.cfg.NoProviders == 0 || s.starving.IsZero() || now.Sub(s.starving) < s.cfg.NoProviders {
+		return
+	}
+	for _, j := range s.jobs {
+		s.endJob(j, ErrNoProviders)
+	}
+	s.starving = time.Time{}
+}

@@ -1,0 +1,61 @@
+package swap
+
+import (
+	"time"
+
+	"ringswap/transfer/swap/wire"
+)
+
+// news is what the writer of an upstream tells its peer unasked: what is here
+// of the root, at first and whenever it changes.
+type news struct {
+	u        *upstream
+	f        *follower // nil if nothing of the root is known here
+	told     bool
+	closed   bool            // the peer was last told that nobody is served
+	changed  <-chan struct{} // closed when f has news; nil while news must wait
+	rate     <-chan struct{} // closed when the server's limit changes
+	timer    *time.Timer     // ends the wait
+	earliest time.Time       // for the next Have
+}
+
+func (u *upstream) newNews() *news {
+	n := &news{u: u, timer: time.NewTimer(time.Hour)}
+	n.timer.Stop()
+	u.mu.Lock()
+	root := u.root
+	u.mu.Unlock()
+	if h := u.srv.src.Swarm(root); h != nil {
+		n.f = &follower{h: h}
+	}
+	return n
+}
+
+func (n *news) close() { n.timer.Stop() }
+
+// take appends the frames that are due to b.
+func (n *news) take(b []byte) []byte {
+	n.rate = n.u.srv.throttle.changes()
+	closed := n.u.srv.throttle.Rate() == None
+	first := !n.told || closed != n.closed
+	n.told, n.closed = true, closed
+	if n.f == nil || closed {
+		n.changed = nil
+		if first {
+			b = wire.State{Version: wire.Version}.Append(b)
+		}
+		return b
+	}
+	now := time.Now()
+	if wait := n.earliest.Sub(now); !first && wait > 0 {
+		n.changed = nil
+		n.timer.Reset(wait)
+		return b
+	}
+	before := len(b)
+	b, n.changed = n.f.update(b, first)
+	if len(b) > before && !first {
+		n.earliest = now.Add(haveEvery)
+	}
+	return b
+}

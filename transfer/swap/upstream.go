@@ -1,0 +1,285 @@
+package swap
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"ringswap/transfer/swap/wire"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// maxControl bounds the bytes of small frames that wait for a peer to read
+	// them; while they are more, nothing is read from it.
+	maxControl = 64 << 10
+	// framesPerSecond bounds what a peer can make us parse.
+	framesPerSecond = 20_000
+	frameBurst      = 4096
+)
+
+// upstream is one stream that the server serves: a reader that queues Wants,
+// and a writer that answers them.
+type upstream struct {
+	srv  *Server
+	s    network.Stream
+	peer peer.ID
+
+	notify chan struct{} // capacity 1: the writer has something to look at
+	drain  chan struct{} // capacity 1: the writer has written control frames
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	root    cid.Cid
+	wants   []*upWant // in the order in which they came
+	byID    map[uint64]*upWant
+	control []byte // frames to be written before any data
+	sent    int64
+	idle    time.Time // since when wants is empty
+	since   time.Time
+	ended   bool
+}
+
+// upWant is a Want that is not yet answered in full.
+type upWant struct {
+	wire.Want
+	opened   bool // off, end and size are set
+	off, end int64
+	canceled bool
+}
+
+func newUpstream(srv *Server, s network.Stream) *upstream {
+	now := time.Now()
+	return &upstream{
+		srv: srv, s: s, peer: s.Conn().RemotePeer(),
+		notify: make(chan struct{}, 1), drain: make(chan struct{}, 1),
+		byID: make(map[uint64]*upWant), idle: now, since: now,
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// run serves the stream until the peer ends it, breaks the protocol, or ctx
+// ends.
+func (u *upstream) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	u.mu.Lock()
+	u.cancel = cancel
+	if u.ended {
+		cancel()
+	}
+	u.mu.Unlock()
+
+	// The end of ctx unblocks the reader and the writer; each of them ends ctx.
+	unblocked := make(chan struct{})
+	unblock := context.AfterFunc(ctx, func() {
+		defer close(unblocked)
+		past := time.Now().Add(-time.Second)
+		_ = u.s.SetDeadline(past)
+	})
+	code := u.serve(ctx, cancel)
+	cancel()
+	if !unblock() {
+		<-unblocked
+	}
+	if code == network.StreamNoError {
+		_ = u.s.Close()
+		return
+	}
+	_ = u.s.ResetWithError(code)
+}
+
+// serve is the reader; it owns the writer.
+func (u *upstream) serve(ctx context.Context, cancel context.CancelFunc) network.StreamErrorCode {
+	r := wire.NewReader(u.s)
+	_ = u.s.SetReadDeadline(time.Now().Add(u.srv.cfg.HelloTimeout))
+	hello, err := readHello(r)
+	if err != nil {
+		return codeOf(ctx, err)
+	}
+	_ = u.s.SetReadDeadline(time.Time{})
+	if ctx.Err() != nil {
+		return network.StreamShutdown
+	}
+	u.mu.Lock()
+	u.root = hello.Root
+	u.mu.Unlock()
+
+	var writeErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		writeErr = u.write(ctx)
+	}()
+	err = u.read(ctx, r)
+	if errors.Is(err, io.EOF) {
+		// The peer asks no more; it may still read what it asked for.
+		u.finish()
+	} else {
+		cancel()
+	}
+	<-done
+	if errors.Is(err, io.EOF) || !errors.Is(err, wire.ErrProtocol) && writeErr != nil {
+		err = writeErr
+	}
+	return codeOf(ctx, err)
+}
+
+// codeOf is what the peer is told about the end of the stream.
+func codeOf(ctx context.Context, err error) network.StreamErrorCode {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil:
+		return network.StreamNoError
+	case errors.Is(err, wire.ErrProtocol):
+		return network.StreamProtocolViolation
+	case errors.Is(err, errSlow), errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil:
+		return network.StreamRateLimited
+	}
+	return network.StreamShutdown
+}
+
+func readHello(r *wire.Reader) (wire.Hello, error) {
+	h, err := r.Next()
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	if h.Type != wire.TypeHello {
+		return wire.Hello{}, errFirst
+	}
+	b, err := r.Body(h)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	return wire.ParseHello(b)
+}
+
+// read parses frames until the stream ends. It holds back a peer that sends
+// more of them than anyone needs, or that does not read its refusals.
+func (u *upstream) read(ctx context.Context, r *wire.Reader) error {
+	flood := rate.NewLimiter(framesPerSecond, frameBurst)
+	for {
+		h, err := r.Next()
+		if err != nil {
+			return err
+		}
+		if !flood.Allow() {
+			if err := flood.Wait(ctx); err != nil {
+				return err
+			}
+		}
+		if err := u.frame(ctx, r, h); err != nil {
+			return err
+		}
+	}
+}
+
+func (u *upstream) frame(ctx context.Context, r *wire.Reader, h wire.Head) error {
+	switch h.Type {
+	case wire.TypeWant, wire.TypeCancel:
+	default:
+		return r.Skip(h)
+	}
+	if h.Len > maxRequest {
+		return errLong
+	}
+	b, err := r.Body(h)
+	if err != nil {
+		return err
+	}
+	if h.Type == wire.TypeCancel {
+		m, err := wire.ParseCancel(b)
+		if err == nil {
+			u.cancelWant(m.ID)
+		}
+		return err
+	}
+	m, err := wire.ParseWant(b)
+	if err != nil {
+		return err
+	}
+	return u.want(ctx, m)
+}
+
+// want queues a Want, or a refusal of it.
+func (u *upstream) want(ctx context.Context, m wire.Want) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for len(u.control) > maxControl {
+		u.mu.Unlock()
+		select {
+		case <-u.drain:
+		case <-ctx.Done():
+		}
+		u.mu.Lock()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	switch {
+	case u.byID[m.ID] != nil:
+		return errSameID
+	case u.srv.throttle.Rate() == None:
+		u.control = wire.Refuse{ID: m.ID, Reason: wire.ReasonClosed}.Append(u.control)
+	case len(u.wants) >= u.srv.cfg.MaxWants:
+		u.control = wire.Refuse{ID: m.ID, Reason: wire.ReasonBusy}.Append(u.control)
+	default:
+		w := &upWant{Want: m}
+		u.wants = append(u.wants, w)
+		u.byID[m.ID] = w
+	}
+	signal(u.notify)
+	return nil
+}
+
+func (u *upstream) cancelWant(id uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if w := u.byID[id]; w != nil {
+		w.canceled = true
+		signal(u.notify)
+	}
+}
+
+// finish lets the writer end once every Want is answered.
+func (u *upstream) finish() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
+	signal(u.notify)
+}
+
+// stop ends the stream from outside; it does not wait.
+func (u *upstream) stop() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
+	if u.cancel != nil {
+		u.cancel()
+	}
+}
+
+func (u *upstream) stat() Upload {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return Upload{Peer: u.peer, Root: u.root, Wants: len(u.wants), Sent: u.sent, Since: u.since}
+}
+
+func (u *upstream) idleSince() (time.Time, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.idle, len(u.wants) == 0
+}

@@ -1,0 +1,300 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"testing/iotest"
+
+	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
+)
+
+func testCid(s string) cid.Cid {
+	h, err := mh.Sum([]byte(s), mh.SHA2_256, -1)
+	if err != nil {
+		panic(err)
+	}
+	return cid.NewCidV1(cid.Raw, h)
+}
+
+// message is what every message but Block offers.
+type message interface{ Append([]byte) []byte }
+
+var parsers = map[Type]func([]byte) (message, error){
+	TypeHello:  func(b []byte) (message, error) { return ParseHello(b) },
+	TypeState:  func(b []byte) (message, error) { return ParseState(b) },
+	TypeBitmap: func(b []byte) (message, error) { return ParseBitmap(b) },
+	TypeHave:   func(b []byte) (message, error) { return ParseHave(b) },
+	TypeWant:   func(b []byte) (message, error) { return ParseWant(b) },
+	TypeCancel: func(b []byte) (message, error) { return ParseCancel(b) },
+	TypeRefuse: func(b []byte) (message, error) { return ParseRefuse(b) },
+}
+
+var samples = []struct {
+	t Type
+	m message
+}{
+	{TypeHello, Hello{Version: 1, Root: testCid("root")}},
+	{TypeHello, Hello{Version: 300, Features: 7, Root: cid.NewCidV0(testCid("root").Hash())}},
+	{TypeState, State{Version: 1}},
+	{TypeState, State{Version: 1, Status: StatusComplete, Chunks: 1 << 40}},
+	{TypeState, State{Version: 1, Features: FeaturePeers, Status: StatusPartial, Chunks: MaxChunks}},
+	{TypeBitmap, Bitmap{First: 0, Bits: []byte{1}}},
+	{TypeBitmap, Bitmap{First: MaxChunks - 16, Bits: []byte{0xff, 0}}},
+	{TypeHave, Have{Runs: []Run{{0, 1}}}},
+	{TypeHave, Have{Runs: []Run{{0, 1}, {2, 1}, {100, 1000}, {MaxChunks - 1, 1}}}},
+	{TypeWant, Want{ID: 0, Cid: testCid("a"), Offset: 0, Length: 0}},
+	{TypeWant, Want{ID: 1<<63 - 1, Cid: testCid("a"), Offset: MaxRange, Length: MaxRange}},
+	{TypeCancel, Cancel{ID: 77}},
+	{TypeRefuse, Refuse{ID: 77, Reason: ReasonChanged}},
+	{TypeRefuse, Refuse{ID: 0, Reason: 1000}},
+}
+
+// body takes the one frame in b apart.
+func body(t *testing.T, b []byte) (Head, []byte) {
+	t.Helper()
+	r := NewReader(bytes.NewReader(b))
+	h, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Body(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = bytes.Clone(p)
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
+		t.Fatalf("after the frame: %v", err)
+	}
+	return h, p
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, s := range samples {
+		h, b := body(t, s.m.Append(nil))
+		if h.Type != s.t {
+			t.Errorf("%#v: type %d", s.m, h.Type)
+		}
+		got, err := parsers[s.t](b)
+		if err != nil {
+			t.Errorf("%#v: %v", s.m, err)
+		} else if !reflect.DeepEqual(got, s.m) {
+			t.Errorf("%#v came back as %#v", s.m, got)
+		}
+		for n := range b { // no prefix of a body may pass for another of its kind
+			if m, err := parsers[s.t](b[:n]); err == nil && bytes.Equal(m.Append(nil), s.m.Append(nil)) {
+				t.Errorf("%#v: %d of %d bytes were enough", s.m, n, len(b))
+			}
+		}
+	}
+}
+
+func TestBlockRoundTrip(t *testing.T) {
+	for _, m := range []Block{{ID: 1, Len: 3}, {ID: 1<<63 - 1, Last: true, Len: 0}, {ID: 300, Last: true, Len: MaxBlockData}} {
+		head := m.AppendHead(nil)
+		if len(head) > MaxBlockHead {
+			t.Errorf("%+v: head of %d bytes", m, len(head))
+		}
+		data := bytes.Repeat([]byte{7}, m.Len)
+		for _, src := range []io.Reader{
+			bytes.NewReader(append(head, data...)),
+			iotest.OneByteReader(bytes.NewReader(append(head, data...))),
+		} {
+			r := NewReader(src)
+			h, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := r.Block(h)
+			if err != nil || got != m {
+				t.Fatalf("%+v came back as %+v, %v", m, got, err)
+			}
+			for buf := make([]byte, m.Len); len(buf) > 0; {
+				n, err := r.Data(buf)
+				if err != nil || n == 0 {
+					t.Fatal(n, err)
+				}
+				buf = buf[n:]
+			}
+			if _, err := r.Next(); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestRefusesWhatTheFormatForbids(t *testing.T) {
+	c := testCid("x").Bytes()
+	withCid := func(pre []byte, post ...byte) []byte { return append(appendCid(pre, c), post...) }
+	big := appendUint(nil, MaxBlock+1)
+	for name, tc := range map[string]struct {
+		t Type
+		b []byte
+	}{
+		"hello empty":                {TypeHello, nil},
+		"hello version 0":            {TypeHello, withCid([]byte{0, 0})},
+		"hello varint not minimal":   {TypeHello, withCid([]byte{0x81, 0, 0})},
+		"hello trailing":             {TypeHello, withCid([]byte{1, 0}, 9)},
+		"hello cid length":           {TypeHello, []byte{1, 0, 0x7f, 1}},
+		"hello not a cid":            {TypeHello, []byte{1, 0, 2, 9, 9}},
+		"hello varint of 10 bytes":   {TypeHello, bytes.Repeat([]byte{0xff}, 10)},
+		"state status":               {TypeState, []byte{1, 0, 3, 0}},
+		"state version":              {TypeState, []byte{0, 0, 0, 0}},
+		"state partial without size": {TypeState, []byte{1, 0, 1, 0}},
+		"state partial too large":    {TypeState, appendUint([]byte{1, 0, 1}, MaxChunks+1)},
+		"state trailing":             {TypeState, []byte{1, 0, 2, 5, 5}},
+		"bitmap unaligned":           {TypeBitmap, []byte{4, 1}},
+		"bitmap empty":               {TypeBitmap, []byte{0}},
+		"bitmap beyond":              {TypeBitmap, append(appendUint(nil, MaxChunks-8), 1, 1)},
+		"bitmap too long":            {TypeBitmap, make([]byte, 1+MaxBitmap+1)},
+		"have empty":                 {TypeHave, nil},
+		"have no chunks":             {TypeHave, []byte{1, 0}},
+		"have half a run":            {TypeHave, []byte{1}},
+		"have beyond":                {TypeHave, appendUint(appendUint(nil, MaxChunks-1), 2)},
+		"have overflow":              {TypeHave, appendUint(appendUint(appendUint(appendUint(nil, 0), 1), 1<<63-1), 1<<63-1)},
+		"have too many runs":         {TypeHave, bytes.Repeat([]byte{0, 1}, MaxRuns+1)},
+		"want range too long":        {TypeWant, append(withCid([]byte{1}, 0), appendUint(nil, MaxRange+1)...)},
+		"want empty range":           {TypeWant, withCid([]byte{1}, 5, 0)},
+		"want beyond":                {TypeWant, append(append(withCid([]byte{1}), big...), 1)},
+		"want offset huge":           {TypeWant, append(append(withCid([]byte{1}), appendUint(nil, 1<<63-1)...), 1)},
+		"want trailing":              {TypeWant, withCid([]byte{1}, 0, 1, 0)},
+		"cancel trailing":            {TypeCancel, []byte{1, 1}},
+		"refuse short":               {TypeRefuse, []byte{1}},
+	} {
+		if m, err := parsers[tc.t](tc.b); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %#v, %v", name, m, err)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"block empty":           {},
+		"block without flags":   {1},
+		"block flags":           {1, 2, 3},
+		"block empty, not last": {1, 0},
+		"block too long":        make([]byte, 2+MaxBlockData+1),
+	} {
+		if m, _, err := ParseBlock(b); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %#v, %v", name, m, err)
+		}
+	}
+}
+
+func TestReaderBounds(t *testing.T) {
+	frame := func(t Type, n int) []byte { return AppendFrame(nil, t, make([]byte, n)) }
+	for name, tc := range map[string]struct {
+		b    []byte
+		want error
+	}{
+		"frame too long":                 {appendUint([]byte{1}, MaxFrame+1), ErrProtocol},
+		"length not minimal":             {[]byte{1, 0x80, 0}, ErrProtocol},
+		"ends in the head":               {[]byte{1}, io.ErrUnexpectedEOF},
+		"ends in the body":               {frame(TypeChoke, 9)[:5], io.ErrUnexpectedEOF},
+		"unknown mandatory":              {frame(1000, 0), ErrProtocol},
+		"optional too long to skip":      {frame(1001, MaxSkipped+1), ErrProtocol},
+		"optional, and then the end":     {frame(1001, MaxSkipped), io.EOF},
+		"nothing at all":                 {nil, io.EOF},
+		"several optional, then the end": {append(frame(1, 5), frame(3, 0)...), io.EOF},
+	} {
+		r := NewReader(bytes.NewReader(tc.b))
+		var err error
+		for err == nil {
+			var h Head
+			if h, err = r.Next(); err == nil {
+				err = r.Skip(h)
+			}
+		}
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
+// FuzzBody holds every parser to one law: what it accepts, Append writes back
+// byte for byte. So each message has exactly one encoding.
+func FuzzBody(f *testing.F) {
+	for _, s := range samples {
+		b := s.m.Append(nil)
+		r := NewReader(bytes.NewReader(b))
+		h, _ := r.Next()
+		p, _ := r.Body(h)
+		f.Add(uint64(s.t), bytes.Clone(p))
+	}
+	f.Add(uint64(TypeBlock), []byte{1, 1, 2, 3})
+	f.Fuzz(func(t *testing.T, typ uint64, b []byte) {
+		if len(b) > MaxFrame {
+			return
+		}
+		if Type(typ) == TypeBlock {
+			m, data, err := ParseBlock(b)
+			if err == nil && !bytes.Equal(append(m.AppendHead(nil), data...), AppendFrame(nil, TypeBlock, b)) {
+				t.Fatalf("%x accepted as %+v", b, m)
+			}
+			return
+		}
+		parse := parsers[Type(typ)]
+		if parse == nil {
+			return
+		}
+		m, err := parse(b)
+		if err != nil {
+			if !errors.Is(err, ErrProtocol) {
+				t.Fatalf("error of another kind: %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(m.Append(nil), AppendFrame(nil, Type(typ), b)) {
+			t.Fatalf("%x accepted as %#v", b, m)
+		}
+	})
+}
+
+// FuzzReader feeds whole streams: the reader never panics, never reads past a
+// frame, and splits the same frames whatever the sizes of the reads.
+func FuzzReader(f *testing.F) {
+	var all []byte
+	for _, s := range samples {
+		all = s.m.Append(all)
+	}
+	f.Add(all)
+	f.Add(append(Block{ID: 9, Len: 5, Last: true}.AppendHead(nil), "hello"...))
+	f.Add(AppendFrame(nil, TypePeers, []byte("later")))
+	f.Add([]byte{byte(TypeBlock), 1, 0x80})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		whole, err1 := drain(bytes.NewReader(b))
+		bits, err2 := drain(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(b))))
+		if !reflect.DeepEqual(whole, bits) || (err1 == nil) != (err2 == nil) {
+			t.Fatalf("%v, %v differs from %v, %v", whole, err1, bits, err2)
+		}
+	})
+}
+
+func drain(src io.Reader) (heads []Head, err error) {
+	r := NewReader(src)
+	for {
+		h, err := r.Next()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return heads, err
+		}
+		heads = append(heads, h)
+		switch {
+		case h.Type == TypeBlock:
+			var m Block
+			if m, err = r.Block(h); err == nil {
+				err = r.Discard(m.Len)
+			}
+		case parsers[h.Type] != nil:
+			_, err = r.Body(h)
+		default:
+			err = r.Skip(h)
+		}
+		if err != nil {
+			return heads, err
+		}
+	}
+}
