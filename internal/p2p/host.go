@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -32,6 +33,7 @@ type Host struct {
 	bandwidth *metrics.BandwidthCounter
 	mapper    *nat.Mapper
 	reach     *nat.Watcher
+	work      running // housekeeping
 
 	close sync.Once
 	err   error
@@ -66,12 +68,37 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if h.reach, err = nat.NewWatcher(h.Host, h.mapper); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
+	if ctx, done, ok := h.work.start(context.Background()); ok {
+		go func() { defer done(); h.trimTraffic(ctx) }()
+	}
 	return h, nil
+}
+
+// Per-peer traffic counts are kept for trafficKept after a peer's last byte.
+const (
+	trafficKept = time.Hour
+	trafficTrim = 10 * time.Minute
+)
+
+// trimTraffic forgets the counts of peers that have gone, which libp2p would
+// keep for ever.
+func (h *Host) trimTraffic(ctx context.Context) {
+	tick := time.NewTicker(trafficTrim)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			h.bandwidth.TrimIdle(now.Add(-trafficKept))
+		}
+	}
 }
 
 // Close ends every connection and waits for what the host runs.
 func (h *Host) Close() error {
 	h.close.Do(func() {
+		h.work.close()
 		if h.reach != nil {
 			h.err = h.reach.Close()
 		}

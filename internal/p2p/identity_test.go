@@ -110,6 +110,8 @@ func TestIdentityRace(t *testing.T) {
 // identityChild makes this binary load identities until it is killed.
 const identityChild = "P2P_TEST_IDENTITY_DIR"
 
+func init() { children[identityChild] = identityLoop }
+
 func identityLoop(dir string) {
 	for i := 0; ; i++ {
 		if _, err := LoadIdentity(filepath.Join(dir, string(rune('a'+i%26)), strings.Repeat("x", 1+i/26))); err != nil {

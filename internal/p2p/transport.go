@@ -213,8 +213,12 @@ func (t *Transport) exchange(ctx context.Context, to overlay.Contact, msg []byte
 				return nil, t.callError(ctx, err)
 			}
 		}
+		sent := time.Now()
 		reply, err := s.exchange(ctx, msg, t.cfg.MaxMessage, wantReply)
 		if err == nil {
+			if wantReply && reused { // a fresh stream's first answer includes its opening
+				t.host.Peerstore().RecordLatency(to.Peer, time.Since(sent))
+			}
 			t.pool.put(s)
 			return reply, nil
 		}
