@@ -32,7 +32,8 @@ type Limits struct {
 	StreamsMax, StreamsPerPeer int
 	// Memory is how many bytes of receive buffers may be promised to all peers
 	// together, MemoryPerPeer to one. A stream counts 256 KiB as soon as it is
-	// open, though it uses that only while its reader lags behind.
+	// open, though it uses that only while its reader lags behind; windows grow
+	// beyond that only while less than half is promised.
 	Memory, MemoryPerPeer int64
 	// StreamWindow is the most bytes a sender may be ahead of the reader of one
 	// stream over TCP. Throughput is at most StreamWindow per round trip.
@@ -50,8 +51,8 @@ func DefaultLimits() Limits {
 		ConnsPerIP:     32,
 		StreamsMax:     2048,
 		StreamsPerPeer: 256,
-		Memory:         256 << 20,
-		MemoryPerPeer:  64 << 20,
+		Memory:         192 << 20,
+		MemoryPerPeer:  48 << 20,
 		StreamWindow:   8 << 20,
 	}
 }
