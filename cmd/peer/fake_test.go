@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"ringswap/internal/api"
+	"ringswap/internal/node"
+)
+
+// fakeNode is a node of these tests: it answers with fixed values, or as a test
+// scripts it. That real ones work together is tested elsewhere.
+type fakeNode struct {
+	share    func(context.Context, node.ShareRequest, func(node.Progress)) (node.Shared, error)
+	get      func(context.Context, node.GetRequest, func(node.Progress)) (node.Got, error)
+	activity func(context.Context) iter.Seq2[node.Activity, error]
+	verified []node.Verified
+	empty    bool // there is nothing to list
+
+	mu     sync.Mutex
+	cfg    node.Config
+	closed bool
+}
+
+func (f *fakeNode) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return nil
+}
+
+func (f *fakeNode) isClosed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+func seq[T any](f *fakeNode, items ...T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if f.empty {
+			return
+		}
+		for _, it := range items {
+			if !yield(it, nil) {
+				return
+			}
+		}
+	}
+}
+
+var fakeIdentity = node.Identity{
+	ID: "12D3KooWSelf", Overlay: "kademlia", Network: "test", Version: "1",
+	Addrs: []string{"/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf", "/ip4/127.0.0.1/udp/4001/quic-v1/p2p/12D3KooWSelf"},
+}
+
+func (f *fakeNode) Identity(context.Context) (node.Identity, error) { return fakeIdentity, nil }
+
+func (f *fakeNode) Status(context.Context) (node.Status, error) {
+	return node.Status{
+		Identity: fakeIdentity, UptimeSeconds: 3723, Peers: 12, TablePeers: 9, OverlayServer: true,
+		Reachability: "private", Why: []string{"AutoNAT: no address could be dialled back"},
+		Shares: 3, SharedBytes: 5 << 30, OwnedBytes: 1 << 20, Transfers: 1, BytesIn: 1 << 31, BytesOut: 7 << 20, RateIn: 1e6, RateOut: 2048,
+		Repo: "/home/me/.local/share/ringswap", Notices: []string{"the disk is nearly full\x1b[31m"},
+	}, nil
+}
+
+func (f *fakeNode) Connections(context.Context) ([]node.Connection, error) {
+	if f.empty {
+		return nil, nil
+	}
+	return []node.Connection{
+		{ID: "12D3KooWAlice", Direction: "outbound", Path: "direct", Transport: "tcp", Seconds: 61.5, RTT: 12.34, Streams: 2, Overlay: true, LAN: true, Agent: "ringswap/1"},
+		{ID: "12D3KooWBob", Direction: "inbound", Path: "relay", Transport: "quic-v1", Seconds: 0.5},
+	}, nil
+}
+
+func (f *fakeNode) Share(ctx context.Context, req node.ShareRequest, p func(node.Progress)) (node.Shared, error) {
+	if f.share != nil {
+		return f.share(ctx, req, p)
+	}
+	return node.Shared{
+		Cid: "bafyshared", Link: "peer:bafyshared?name=x&at=%2Fip4", Name: filepath.Base(req.Path), Size: 3 << 20, Chunks: 3, Announced: 20,
+	}, nil
+}
+
+func (f *fakeNode) Get(ctx context.Context, req node.GetRequest, p func(node.Progress)) (node.Got, error) {
+	if f.get != nil {
+		return f.get(ctx, req, p)
+	}
+	return node.Got{
+		Cid: req.Ref, Path: "/tmp/movie.mkv", Size: 300 << 20, Seconds: 2.5, Resumed: 50 << 20,
+		Peers: []node.GotPeer{{ID: "12D3KooWAlice", Bytes: 200 << 20, Path: "direct"}, {ID: "12D3KooWBob", Bytes: 50 << 20, Path: "relay"}},
+	}, nil
+}
+
+func (f *fakeNode) Cat(_ context.Context, req node.CatRequest, w io.Writer) error {
+	b := []byte("the quick brown fox")[req.Offset:]
+	if req.Length >= 0 {
+		b = b[:req.Length]
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+func (f *fakeNode) Shares(context.Context) iter.Seq2[node.ShareInfo, error] {
+	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	return seq(f,
+		node.ShareInfo{Cid: "bafyone", Name: "a", Path: "/home/me/a", Size: 1, Chunks: 1, Added: day},
+		node.ShareInfo{Cid: "bafytwo", Name: "evil\n", Path: "/home/me/evil\n\x1b[2J", Size: 1 << 30, Chunks: 1024, Added: day, Pinned: true})
+}
+
+func (f *fakeNode) Entries(context.Context, string) iter.Seq2[node.Entry, error] {
+	return seq(f,
+		node.Entry{Type: "dir", Cid: "bafydir"},
+		node.Entry{Path: "sub/ü.txt", Type: "file", Cid: "bafyfile", Size: 12345},
+		node.Entry{Path: "link", Type: "symlink", Cid: "bafylink", Link: "sub/ü.txt"})
+}
+
+func (f *fakeNode) Unshare(_ context.Context, ref string) (node.ShareInfo, error) {
+	return node.ShareInfo{Cid: ref, Path: "/home/me/a"}, nil
+}
+
+func (f *fakeNode) Pins(context.Context) iter.Seq2[node.Pin, error] {
+	return seq(f, node.Pin{Cid: "bafyone"}, node.Pin{Cid: "bafytwo"})
+}
+
+func (f *fakeNode) Pin(_ context.Context, ref string, _ func(node.Progress)) (node.Pin, error) {
+	return node.Pin{Cid: ref}, nil
+}
+
+func (f *fakeNode) Unpin(_ context.Context, ref string) (node.Pin, error) {
+	return node.Pin{Cid: ref}, nil
+}
+
+func (f *fakeNode) GC(context.Context, func(node.Progress)) (node.Reclaimed, error) {
+	return node.Reclaimed{Blocks: 1234, Bytes: 5 << 30}, nil
+}
+
+func (f *fakeNode) Verify(context.Context, func(node.Progress)) iter.Seq2[node.Verified, error] {
+	return seq(f, f.verified...)
+}
+
+func (f *fakeNode) Lookup(_ context.Context, req node.LookupRequest) (node.Lookup, error) {
+	l := node.Lookup{
+		Key: "00ff", Hops: 2, RPCs: 3, MS: 12.25,
+		Closest: []node.PeerAddrs{{ID: "12D3KooWAlice", Addrs: []string{"/ip4/1.2.3.4/tcp/1"}}, {ID: "12D3KooWBob"}},
+	}
+	if req.Trace {
+		l.Trace = []node.LookupStep{
+			{ID: "12D3KooWAliceAliceAlice", Hop: 1, Via: -1, Distance: 255, MS: 3.5, Learned: 20},
+			{ID: "12D3KooWBob", Hop: 2, Via: 0, Distance: 250, MS: 4, SentMS: 3.6, Error: "timeout"},
+		}
+	}
+	return l, nil
+}
+
+func (f *fakeNode) Providers(context.Context, string) iter.Seq2[node.Provider, error] {
+	return seq(f,
+		node.Provider{ID: "12D3KooWAlice", Addrs: []string{"/ip4/1.2.3.4/tcp/1", "/ip6/::1/tcp/1"}, Source: "overlay"},
+		node.Provider{ID: "12D3KooWSelf", Source: "self"})
+}
+
+func (f *fakeNode) Swarm(_ context.Context, ref string) (node.Swarm, error) {
+	sw := node.Swarm{Cid: ref, Chunks: 100, Have: 40}
+	if !f.empty {
+		sw.Peers = []node.SwarmPeer{{
+			ID: "12D3KooWAlice", State: "sending", Path: "direct", Received: 40 << 20, Sent: 1 << 20, RateIn: 3e6, RTT: 20, Deficit: -39 << 20, Chunks: 100,
+		}}
+	}
+	return sw, nil
+}
+
+func (f *fakeNode) Activity(ctx context.Context) iter.Seq2[node.Activity, error] {
+	if f.activity != nil {
+		return f.activity(ctx)
+	}
+	return func(yield func(node.Activity, error) bool) {
+		if yield(node.Activity{Peers: 2, Serving: 1, RateOut: 1e6, BytesOut: 1 << 30}, nil) {
+			<-ctx.Done()
+		}
+	}
+}
+
+// bench is a program under test.
+type bench struct {
+	*program
+	t           *testing.T
+	repo        string
+	out, errOut *safeBuffer
+	node        *fakeNode
+	ctx         context.Context
+	interrupt   context.CancelFunc
+}
+
+// safeBuffer is a buffer that a test may read while a command writes.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+	// wrote is sent to, if there is room, after each write.
+	wrote chan struct{}
+}
+
+func newSafeBuffer() *safeBuffer { return &safeBuffer{wrote: make(chan struct{}, 1)} }
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.wrote <- struct{}{}:
+	default:
+	}
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// await returns when what was written contains text.
+func (s *safeBuffer) await(t *testing.T, text string) {
+	t.Helper()
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	for !bytes.Contains([]byte(s.String()), []byte(text)) {
+		select {
+		case <-s.wrote:
+		case <-limit.C:
+			t.Fatalf("no %q in %q", text, s.String())
+		}
+	}
+}
+
+// newBench is a program with a repo of its own, whose nodes are f.
+func newBench(t *testing.T, f *fakeNode) *bench {
+	t.Helper()
+	b := &bench{t: t, repo: t.TempDir(), out: newSafeBuffer(), errOut: newSafeBuffer(), node: f}
+	b.ctx, b.interrupt = context.WithCancel(t.Context())
+	b.program = &program{
+		stdout: b.out, stderr: b.errOut, lockWait: 200 * time.Millisecond,
+		open: func(_ context.Context, cfg node.Config) (localNode, error) {
+			f.cfg = cfg
+			return f, nil
+		},
+		computeCID: func(_ context.Context, path string, _ bool, _ func(node.Progress)) (node.Shared, error) {
+			return node.Shared{Cid: "bafy" + filepath.Base(path), Size: 7}, nil
+		},
+	}
+	return b
+}
+
+// peer runs a command line to its end.
+func (b *bench) peer(args ...string) int {
+	b.t.Helper()
+	return b.run(b.ctx, append([]string{"peer", "--repo", b.repo}, args...))
+}
+
+// begin runs a command line in the background; the channel has its exit code.
+func (b *bench) begin(args ...string) <-chan int {
+	b.t.Helper()
+	code := make(chan int, 1)
+	go func() { code <- b.run(b.ctx, append([]string{"peer", "--repo", b.repo}, args...)) }()
+	return code
+}
+
+// daemon serves f on the bench's repo until the test ends, as another process
+// would.
+func (b *bench) daemon(f *fakeNode, lasting bool) {
+	b.t.Helper()
+	s, err := api.Listen(api.Config{Repo: b.repo, Service: f, Lasting: lasting})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	b.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Error(err)
+		}
+	})
+}

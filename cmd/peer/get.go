@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ringswap/internal/node"
+)
+
+func waitFlag() cli.Flag {
+	return &cli.DurationFlag{
+		Name: "wait", DefaultText: "1m0s",
+		Usage: "how long (`DURATION`, such as 90s or 10m) to look for someone who has it",
+	}
+}
+
+func getCommand(p *program) *cli.Command {
+	return p.command(&cli.Command{
+		Name:      "get",
+		Category:  categoryMain,
+		Usage:     "fetch a file or folder",
+		ArgsUsage: "CID|LINK",
+		Description: `Fetches from everyone who has it at once, verifies every chunk, and writes it
+under its name into this folder, or where -o says. What is there already is not
+fetched again, so an interrupted get goes on where it was. Another file in that
+place is not overwritten without --force.
+
+Examples:
+   peer get bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64
+   peer get 'peer:bafy...?name=movie.mkv&at=...' -o ~/Videos
+   peer get bafy... --limit 500KiB --wait 10m`,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "this folder", Usage: "write to `PATH`; a folder takes it under its own name"},
+			&cli.StringFlag{Name: "limit", DefaultText: "0, no limit", Usage: "receive at most `RATE` bytes a second for this (2MB, 500KiB)"},
+			&cli.BoolFlag{Name: "force", Usage: "replace another file in that place"},
+			waitFlag(),
+		}, nodeFlags()...),
+	}, 1, 1, get)
+}
+
+func get(ctx context.Context, in *invocation) error {
+	req, err := getRequest(in)
+	if err != nil {
+		return err
+	}
+	return in.with(ctx, func(s *session) error {
+		show := in.progress()
+		got, err := s.Get(ctx, req, show.update)
+		show.done()
+		if err != nil {
+			return resumable(err)
+		}
+		if got.Peers == nil {
+			got.Peers = []node.GotPeer{} // an array for programs
+		}
+		return in.result(got, func(w io.Writer) { printGot(w, got) })
+	})
+}
+
+func getRequest(in *invocation) (req node.GetRequest, err error) {
+	req = node.GetRequest{Ref: in.args[0], Force: in.cli.Bool("force")}
+	if req.Wait, err = in.wait(); err != nil {
+		return req, err
+	}
+	if req.Limit, err = in.rate("limit", parseRate); err != nil {
+		return req, err
+	}
+	out := in.cli.String("output")
+	if strings.HasSuffix(out, "/") || strings.HasSuffix(out, string(filepath.Separator)) {
+		if fi, err := os.Stat(out); err != nil || !fi.IsDir() {
+			return req, usageError("mkdir -p "+out, "there is no folder %s", out)
+		}
+	}
+	if out == "" {
+		out = "."
+	}
+	if req.Path, err = filepath.Abs(out); err != nil {
+		return req, usageError("peer get CID -o PATH", "%s has no absolute path: %v", out, err)
+	}
+	return req, nil
+}
+
+// wait is the value of --wait, 0 if it was not given.
+func (in *invocation) wait() (time.Duration, error) {
+	d := in.cli.Duration("wait")
+	if d < 0 || (d == 0 && in.given["wait"]) {
+		return 0, usageError(in.cli.Command.HelpName+" --wait 90s", "--wait %v is not a time to wait", d)
+	}
+	return d, nil
+}
+
+// resumable adds to an interruption how to go on.
+func resumable(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *node.AsError(err)
+	if e.Kind == node.KindInterrupted && e.Try == "" {
+		e.Try = "the same command again; it goes on where it was"
+	}
+	if e.Err == nil {
+		e.Err = errors.Unwrap(err)
+	}
+	return &e
+}
+
+// printGot says what came and who gave it.
+func printGot(w io.Writer, got node.Got) {
+	fetched := got.Size - got.Resumed
+	fmt.Fprintf(w, "got %s (%s", printable(got.Path), size(got.Size))
+	if got.Resumed > 0 {
+		fmt.Fprintf(w, ", of which %s were there already", size(got.Resumed))
+	}
+	if got.Seconds > 0 && fetched > 0 {
+		fmt.Fprintf(w, ") in %s, %s\n", seconds(got.Seconds), rate(float64(fetched)/got.Seconds))
+	} else {
+		fmt.Fprintln(w, ")")
+	}
+	if len(got.Peers) == 0 {
+		return
+	}
+	t := newTable(w)
+	for _, p := range got.Peers {
+		t.row("  from "+p.ID, size(p.Bytes), p.Path)
+	}
+	t.flush()
+}
