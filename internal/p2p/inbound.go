@@ -112,6 +112,7 @@ func (t *Transport) serveStream(s network.Stream) {
 		code = resetGarbage
 	case errors.Is(err, errTooSlow):
 		t.counters.tooSlow.Add(1)
+		code = resetSlow
 	case errors.Is(err, overlay.ErrRefused):
 		t.counters.refused.Add(1)
 		code = resetRefused

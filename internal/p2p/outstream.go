@@ -19,15 +19,17 @@ import (
 	"ringswap/overlay"
 )
 
-// Error codes that a stream is reset with, from the range that libp2p leaves to
-// applications. Peers that know no codes see a plain reset.
+// Codes that a stream is reset with. Peers that know no codes see a plain reset.
 const (
-	// resetRefused: the request was understood and will not be answered.
-	resetRefused network.StreamErrorCode = 0x41
+	// resetRefused: the request was understood and will not be answered. It is
+	// from the range that libp2p leaves to applications.
+	resetRefused network.StreamErrorCode = 0x01
 	// resetGarbage: the message broke the framing.
-	resetGarbage network.StreamErrorCode = 0x42
+	resetGarbage = network.StreamProtocolViolation
 	// resetBusy: too many streams.
-	resetBusy network.StreamErrorCode = 0x43
+	resetBusy = network.StreamResourceLimitExceeded
+	// resetSlow: a message was begun and not finished, or an answer not taken.
+	resetSlow = network.StreamRateLimited
 )
 
 // outStream is an outbound stream and the reader that may hold the beginning
