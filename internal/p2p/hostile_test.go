@@ -42,7 +42,7 @@ func ended(t *testing.T, s network.Stream) error {
 
 func TestHostileAskers(t *testing.T) {
 	client, srv, to := pair(t, echo, TransportConfig{
-		MaxMessage: 1000, MessageTimeout: 150 * time.Millisecond, InboundIdle: 300 * time.Millisecond,
+		MaxMessage: 1000, MessageTimeout: 500 * time.Millisecond, InboundIdle: time.Second,
 	})
 	evil := newHost(t)
 	was := func() Counters { return srv.Counters() }
@@ -184,7 +184,11 @@ func TestHostileAnswers(t *testing.T) {
 				tc.answer(s)
 			})
 			client := newTransport(t, me, TransportConfig{})
-			ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+			limit := 20 * time.Second
+			if errors.Is(tc.want, overlay.ErrTimeout) {
+				limit = 400 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			_, err := client.Call(ctx, contactOf(evil), []byte("x"))
 			if !errors.Is(err, tc.want) {

@@ -19,6 +19,10 @@ const (
 	publicStep = 250 * time.Millisecond
 	// privateStep is generous for the same link and the same machine.
 	privateStep = 30 * time.Millisecond
+	// privateQUIC is how long TCP has to itself there. It outlasts a busy
+	// machine or a sleepy Wi-Fi: a connection that QUIC wins by chance is slower
+	// for as long as it lives.
+	privateQUIC = 200 * time.Millisecond
 	// relayDelay lets a direct connection win against the detour.
 	relayDelay = 500 * time.Millisecond
 )
@@ -52,16 +56,16 @@ func rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
 	case len(private) > 0:
 		relayStart = 2 * privateStep
 	}
-	ranked := rankGroup(private, privateStep, 0)
-	ranked = append(ranked, rankGroup(public, publicStep, 0)...)
-	ranked = append(ranked, rankGroup(relay, publicStep, relayStart)...)
-	return append(ranked, rankGroup(other, publicStep, relayStart+publicStep)...)
+	ranked := rankGroup(private, privateStep, privateQUIC, 0)
+	ranked = append(ranked, rankGroup(public, publicStep, publicStep, 0)...)
+	ranked = append(ranked, rankGroup(relay, publicStep, publicStep, relayStart)...)
+	return append(ranked, rankGroup(other, publicStep, publicStep, relayStart+publicStep)...)
 }
 
 // rankGroup staggers one group: per transport, the best IPv6 and the best IPv4
 // address a step apart (RFC 8305) and the others another step later; QUIC, and
-// then everything else, a step after the last TCP attempt.
-func rankGroup(addrs []ma.Multiaddr, step, start time.Duration) []network.AddrDelay {
+// then everything else, next after the last attempt before.
+func rankGroup(addrs []ma.Multiaddr, step, next, start time.Duration) []network.AddrDelay {
 	slices.SortStableFunc(addrs, func(a, b ma.Multiaddr) int {
 		return cmp.Or(
 			cmp.Compare(transportRank(a), transportRank(b)),
@@ -83,7 +87,7 @@ func rankGroup(addrs []ma.Multiaddr, step, start time.Duration) []network.AddrDe
 			ranked = append(ranked, network.AddrDelay{Addr: a, Delay: last})
 		}
 		i += n
-		delay = last + step
+		delay = last + next
 	}
 	return ranked
 }

@@ -18,7 +18,7 @@ func TestRankDials(t *testing.T) {
 		"nothing": {},
 		"LAN, both transports": {
 			[]string{"/ip4/192.168.1.2/udp/4/quic-v1", "/ip4/192.168.1.2/tcp/4"},
-			map[string]time.Duration{"/ip4/192.168.1.2/tcp/4": 0, "/ip4/192.168.1.2/udp/4/quic-v1": 30 * ms},
+			map[string]time.Duration{"/ip4/192.168.1.2/tcp/4": 0, "/ip4/192.168.1.2/udp/4/quic-v1": 200 * ms},
 		},
 		"QUIC alone starts at once": {
 			[]string{"/ip4/8.8.8.8/udp/4/quic-v1"},
