@@ -165,7 +165,7 @@ func (p *program) command(c *cli.Command, least, most int, f func(context.Contex
 			return err
 		}
 		if err := f(cc.Context, in); err != nil {
-			return node.AsError(err) // so that what the parser says can be told from it
+			return asError(err) // so that what the parser says can be told from it
 		}
 		return nil
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -37,6 +39,15 @@ func exitCode(err error) int {
 		return code
 	}
 	return exitFailed
+}
+
+// asError is what a command tells the user of err.
+func asError(err error) *node.Error {
+	var told *node.Error
+	if !errors.As(err, &told) && errors.Is(err, context.Canceled) {
+		return &node.Error{Kind: node.KindInterrupted, What: "interrupted", Err: err}
+	}
+	return node.AsError(err)
 }
 
 // usageError is a command line that cannot be carried out.

@@ -21,6 +21,8 @@ type program struct {
 	open func(context.Context, node.Config) (localNode, error)
 	// computeCID computes the CID of a path without any node.
 	computeCID func(ctx context.Context, path string, hidden bool, progress func(node.Progress)) (node.Shared, error)
+	// self is the path of this program.
+	self func() (string, error)
 	// lockWait is how long to wait for a repo that another process has.
 	lockWait time.Duration
 }
@@ -34,7 +36,7 @@ type localNode interface {
 func main() {
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		open: openNode, computeCID: computeCID, lockWait: defaultLockWait,
+		open: openNode, computeCID: computeCID, self: os.Executable, lockWait: defaultLockWait,
 	}
 	ctx, stop := untilSignal(context.Background(), os.Stderr)
 	code := p.run(ctx, os.Args)

@@ -121,11 +121,19 @@ func facts(p node.Progress, m *meter) string {
 	return s
 }
 
+// maxTitleName is the number of characters of a name that leave room for the
+// rest of the line.
+const maxTitleName = 40
+
 func title(p node.Progress) string {
-	if p.Name == "" {
+	name := []rune(printable(p.Name))
+	switch {
+	case len(name) == 0:
 		return p.Phase
+	case len(name) > maxTitleName:
+		name = append(name[:maxTitleName-1], '…')
 	}
-	return p.Phase + " " + printable(p.Name)
+	return p.Phase + " " + string(name)
 }
 
 func percent(p node.Progress) int {

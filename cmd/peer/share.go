@@ -66,7 +66,7 @@ func shareOne(ctx context.Context, in *invocation, s *session, path string, repl
 	return shared, in.result(shared, func(w io.Writer) {
 		fmt.Fprintf(w, "shared %s (%s, %s)\n", printable(shared.Name), size(shared.Size), count(shared.Chunks, "chunk"))
 		fmt.Fprintf(w, "  CID   %s\n", shared.Cid)
-		fmt.Fprintf(w, "  link  %s\n", shared.Link)
+		fmt.Fprintf(w, "  link  '%s'\n", shared.Link) // quoted, since shells take & and ? for themselves
 		fmt.Fprintf(w, "  get   peer get %s\n", shared.Cid)
 	})
 }
