@@ -72,8 +72,9 @@ func TestCodecRoundTrip(t *testing.T) {
 	}
 }
 
-// TestCodecGolden compares with bytes that go-libp2p-kad-dht v0.42.2 wrote
-// (proto.Marshal of its pb.Message; integration/kaddht compares live).
+// TestCodecGolden compares with bytes put together by hand from the public
+// protocol's dht.proto. integration/kaddht compares with what another
+// implementation writes.
 func TestCodecGolden(t *testing.T) {
 	peerHex := "00080000000000000001"
 	for _, g := range []struct {

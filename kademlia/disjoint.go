@@ -62,25 +62,27 @@ func (p *path) inFlight(now time.Time) (inTime, inAll int) {
 // widen begins the sweep over all K nearest, if that is wanted, if the paths
 // have to be brought together, or if more than every second result would name a
 // dead node: the share of contacts that failed lately, times those of the K that
-// have not answered. It reports whether there is more to do.
+// have not answered. A node of this lookup that is overdue counts as a failure
+// until it answers after all. It reports whether there is more to do.
 func (l *lookup) widen() bool {
 	if l.sweeping {
 		return false
 	}
-	silent, n := 0, 0
+	unasked, n := 0, 0
+	doubt := l.m.requests.doubt
 	for _, c := range l.paths[0].list {
-		if n == l.m.cfg.K {
-			break
-		}
-		switch c.state {
-		case heard:
-			silent++
+		switch {
+		case c.state == overdue:
+			doubt += doubtGain
+		case n == l.m.cfg.K:
+		case c.state == heard:
+			unasked++
 			n++
-		case answered:
+		case c.state == answered:
 			n++
 		}
 	}
-	if !l.want.sweep && len(l.paths) == 1 && l.m.requests.doubt*float64(silent) < 0.5 {
+	if !l.want.sweep && len(l.paths) == 1 && doubt*float64(unasked) < 0.5 {
 		return false
 	}
 	l.merge()

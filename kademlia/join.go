@@ -59,7 +59,7 @@ func (m *Machine) enter() {
 			done()
 			m.entered(err)
 		}}
-		m.find(m.selfKey(), FindNode, r, wants{sweep: true, trust: m.upkeepEvery()}, u.seeds...)
+		m.find(m.selfKey(), FindNode, r, m.thorough(), u.seeds...)
 	})
 }
 
@@ -75,7 +75,7 @@ func (m *Machine) entered(err error) {
 	case u.again:
 		m.enter()
 	default:
-		u.backoff = 0
+		u.backoff, u.entered = 0, m.now
 		m.fill(0)
 	}
 }

@@ -47,6 +47,8 @@ type wants struct {
 	// trust counts a contact of the table that gave a sign of life so recently
 	// as having answered the sweep.
 	trust time.Duration
+	// patient waits for everyone as long as a request may take.
+	patient bool
 }
 
 // goal is what a lookup is for.
@@ -186,7 +188,10 @@ func (l *lookup) trusted(c *candidate) bool {
 
 func (l *lookup) ask(p *path, c *candidate) {
 	c.state, c.path, c.step = waiting, p, len(l.steps)
-	c.late, c.hopeless = l.m.requests.limits(l.m.now, l.m.cfg.Lookup.Patience)
+	c.late, c.hopeless = l.m.requests.limits(l.m.now, &l.m.cfg.Lookup)
+	if l.want.patient {
+		c.hopeless = l.m.now.Add(l.m.cfg.Lookup.RequestTimeout)
+	}
 	step := overlay.Step{To: *c.c, Via: -1, Hop: 1, Sent: l.m.now.Sub(l.start)}
 	if c.via != nil {
 		step.Via, step.Hop = c.via.step, l.steps[c.via.step].Hop+1
@@ -197,9 +202,7 @@ func (l *lookup) ask(p *path, c *candidate) {
 
 // reply takes in the answer of a candidate.
 func (l *lookup) reply(c *candidate, msg *Message, err error) {
-	if c.state == waiting {
-		l.m.requests.judge(err == nil)
-	}
+	l.m.requests.judge(err == nil)
 	if l.ended || l.m.closed {
 		return
 	}
@@ -300,7 +303,6 @@ func (l *lookup) wake() {
 	for _, p := range l.paths {
 		for _, c := range p.list {
 			if c.state == waiting && !l.m.now.Before(c.hopeless) {
-				l.m.requests.judge(false)
 				l.fail(c)
 				c.state = overdue
 			}

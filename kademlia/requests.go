@@ -102,25 +102,29 @@ func (r *requests) observe(rtt time.Duration) {
 
 // limits are when the answer to a request of a lookup that is sent now is late,
 // because most answers would have come by then, and when it is hopeless to wait:
-// after patience, or earlier where answers usually come quickly. Once a request
-// is late, the next one is sent without waiting for it.
-func (r *requests) limits(now time.Time, patience time.Duration) (late, hopeless time.Time) {
+// after Patience, or earlier where answers usually come quickly, or later where
+// they usually take longer. Once a request is late, the next one is sent without
+// waiting for it.
+func (r *requests) limits(now time.Time, cfg *LookupConfig) (late, hopeless time.Time) {
 	const least, most, hope = 50 * time.Millisecond, time.Second, 500 * time.Millisecond
-	d := most
-	if r.srtt > 0 {
-		d = min(max(r.srtt+4*r.rttvar, least), most)
+	usual := r.srtt + 4*r.rttvar // nearly all answers come within this
+	if r.srtt == 0 {
+		usual = most
 	}
-	return now.Add(min(d, patience)), now.Add(min(max(4*d, hope), patience))
+	wait := max(min(max(4*usual, hope), cfg.Patience), min(usual, cfg.RequestTimeout))
+	return now.Add(min(max(usual, least), most, wait)), now.Add(wait)
 }
+
+// doubtGain is the weight of one request in doubt.
+const doubtGain = 1.0 / 32
 
 // judge takes into doubt whether a contact answered.
 func (r *requests) judge(answered bool) {
-	const gain = 1.0 / 32
 	sample := 1.0
 	if answered {
 		sample = 0
 	}
-	r.doubt += (sample - r.doubt) * gain
+	r.doubt += (sample - r.doubt) * doubtGain
 }
 
 // admissible reports whether the table may hold c at all.

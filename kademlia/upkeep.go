@@ -20,6 +20,8 @@ type upkeep struct {
 	// near is the depth of the nearest subtree at the last round: when it has
 	// grown there are nodes in it that we do not know.
 	near int
+	// entered is when this node got into the network.
+	entered time.Time
 	// selfLooked is when we last looked up our own place.
 	selfLooked time.Time
 }
@@ -42,7 +44,7 @@ func (m *Machine) startUpkeep() {
 	if u.alarm != nil || m.cfg.Table.Refresh < 0 {
 		return
 	}
-	u.selfLooked = m.now
+	u.selfLooked, u.entered = m.now, m.now
 	u.alarm = m.after(m.jitter(m.upkeepEvery()), m.round)
 }
 
@@ -114,7 +116,7 @@ func (m *Machine) refreshStale() {
 		m.refreshBucket(near, nil)
 	}
 	u.near = near
-	limit := m.jitter(m.cfg.Table.Refresh)
+	limit := m.jitter(m.refreshEvery())
 	if m.now.Sub(u.selfLooked) >= limit {
 		m.lookSelf()
 		return
@@ -131,13 +133,21 @@ func (m *Machine) refreshStale() {
 	}
 }
 
+// refreshEvery is how long a bucket goes without a lookup: Refresh, or half of
+// the time that this node has been in the network, if that is less. A young
+// node's table is not complete yet, least of all if everyone is young.
+func (m *Machine) refreshEvery() time.Duration {
+	age := m.now.Sub(m.upkeep.entered)
+	return min(m.cfg.Table.Refresh, max(age/2, 2*m.upkeepEvery()))
+}
+
 // lookSelf looks up this node's own place, and so tells its nearest neighbours
 // of it and learns of new ones.
 func (m *Machine) lookSelf() {
 	m.upkeep.selfLooked = m.now
 	m.later(func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(error) { done() }}
-		m.find(m.selfKey(), FindNode, r, wants{sweep: true, trust: m.upkeepEvery()})
+		m.find(m.selfKey(), FindNode, r, m.thorough())
 	})
 }
 
@@ -153,9 +163,9 @@ func (m *Machine) refreshAgain(d, attempt int, then func()) {
 		b.looked = stampOf(m.now)
 		size := len(b.live)
 		crowded := d >= m.table.nearDepth() && size >= m.cfg.K/2
-		want := wants{}
+		want := wants{patient: true}
 		if crowded || size < m.cfg.K {
-			want = wants{sweep: true, trust: m.upkeepEvery()}
+			want = m.thorough()
 		}
 		r := &refresh{m: m, depth: d, then: func(error) {
 			done()
@@ -167,6 +177,12 @@ func (m *Machine) refreshAgain(d, attempt int, then func()) {
 		}}
 		m.find(m.keyAt(d), FindNode, r, want)
 	})
+}
+
+// thorough is how everyone in a part of the keyspace is found, and told of us:
+// all are asked but those who were in touch a moment ago, and nothing hurries.
+func (m *Machine) thorough() wants {
+	return wants{sweep: true, trust: m.upkeepEvery(), patient: true}
 }
 
 // refresh is the goal of a lookup that is made for the table's sake.
