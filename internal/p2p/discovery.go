@@ -25,11 +25,11 @@ type DiscoveryConfig struct {
 	DialTimeout time.Duration
 	// Dials is how many neighbours are connected to at once. 0 means 8.
 	Dials int
-	// Log receives a warning if the link cannot be used. nil means slog.Default().
+	// Log receives a warning if the link cannot be used. nil means the host's.
 	Log *slog.Logger
 }
 
-func (c DiscoveryConfig) withDefaults() DiscoveryConfig {
+func (c DiscoveryConfig) withDefaults(log *slog.Logger) DiscoveryConfig {
 	if c.Found == nil {
 		c.Found = func(peer.AddrInfo) {}
 	}
@@ -46,7 +46,7 @@ func (c DiscoveryConfig) withDefaults() DiscoveryConfig {
 		c.Dials = 8
 	}
 	if c.Log == nil {
-		c.Log = slog.Default()
+		c.Log = log
 	}
 	return c
 }
@@ -67,7 +67,7 @@ type Discovery struct {
 func NewDiscovery(h *Host, cfg DiscoveryConfig) *Discovery {
 	return &Discovery{
 		host:  h,
-		cfg:   cfg.withDefaults(),
+		cfg:   cfg.withDefaults(h.log),
 		table: neighbours{self: h.ID()},
 	}
 }

@@ -162,7 +162,9 @@ func (h *Host) options(cfg Config) ([]libp2p.Option, error) {
 }
 
 // muxer is yamux with the configured window. Its streams start at 256 KiB and
-// grow to the window only while the reader keeps up.
+// grow to the window only while the reader keeps up. Frames stay at 64 KiB, so
+// that a short message waits for little: on loopback, frames of 256 KiB and a
+// first window of 4 MiB moved 1 GiB no faster (1.6 to 1.7 s, each).
 func muxer(l Limits) *yamux.Transport {
 	t := *yamux.DefaultTransport
 	t.MaxStreamWindowSize = l.StreamWindow

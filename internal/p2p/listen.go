@@ -3,6 +3,7 @@ package p2p
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 
@@ -49,7 +50,7 @@ func listen(n network.Network, cfg Config) error {
 	if len(cfg.Listen) > 0 {
 		return listenAll(l, cfg.Listen)
 	}
-	return listenDefault(l)
+	return listenDefault(l, cfg.Log)
 }
 
 // listenAll opens every address or none.
@@ -93,7 +94,7 @@ func probeTCP(a ma.Multiaddr) error {
 // listenDefault opens TCP and QUIC on all interfaces under one port number:
 // DefaultPort, or any that is free. One IP version may be missing from the
 // system: what counts is that the other one works.
-func listenDefault(l listener) error {
+func listenDefault(l listener, log *slog.Logger) error {
 	port := DefaultPort
 	var first error
 	for range portTries {
@@ -117,6 +118,7 @@ func listenDefault(l listener) error {
 		if port, err = freePort(); err != nil {
 			break
 		}
+		log.Info("the default port is taken by another program: another one is used", "default", DefaultPort, "port", port)
 	}
 	return first
 }
