@@ -3,6 +3,7 @@ package p2p
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -113,6 +115,12 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// passingKey is an identity for one run.
+func passingKey() crypto.PrivKey {
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	return must(key, err)
+}
+
 func bulkHost(transport string, window int) host.Host {
 	listen := tcpLoopback
 	if transport == "quic" {
@@ -125,8 +133,7 @@ func bulkHost(transport string, window int) host.Host {
 			libp2p.ListenAddrStrings(listen), libp2p.DisableMetrics(), libp2p.Muxer("/yamux/1.0.0", muxer(limits)),
 			libp2p.Security(noise.ID, noise.New), libp2p.Transport(tcp.NewTCPTransport)))
 	}
-	key := must(LoadIdentity(must(os.MkdirTemp("", "bulk")) + "/identity"))
-	return must(New(context.Background(), Config{Identity: key, Listen: []ma.Multiaddr{ma.StringCast(listen)}, Limits: limits}))
+	return must(New(context.Background(), Config{Identity: passingKey(), Listen: []ma.Multiaddr{ma.StringCast(listen)}, Limits: limits}))
 }
 
 func serveBulk(arg string) {
@@ -157,7 +164,7 @@ func fetchBulk(arg string) {
 }
 
 func idle(string) {
-	key := must(LoadIdentity(must(os.MkdirTemp("", "idle")) + "/identity"))
+	key := passingKey()
 	start := time.Now()
 	h := must(New(context.Background(), Config{Identity: key, NAT: nat.DefaultConfig()}))
 	fmt.Println(time.Since(start))
