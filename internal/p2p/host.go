@@ -121,8 +121,9 @@ func (h *Host) Reachability() (nat.Verdict, nat.Observations) {
 }
 
 // options translates cfg for libp2p. TLS comes before Noise because AES-GCM
-// runs in hardware: on one core it moves about twice the bytes of Noise's
-// ChaCha20-Poly1305.
+// runs in hardware: over loopback, with both ends busy, TLS moves an eighth to a
+// third more bytes than Noise's ChaCha20-Poly1305 (560 against 497 MB/s when the
+// machine is free).
 func (h *Host) options(cfg Config) ([]libp2p.Option, error) {
 	limits, err := cfg.Limits.resourceManager(cfg.Metrics)
 	if err != nil {
