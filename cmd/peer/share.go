@@ -41,6 +41,7 @@ func share(ctx context.Context, in *invocation) error {
 			}
 		}
 		if s.lasting {
+			in.info("the daemon serves it from now on; peer rm ends that")
 			return nil
 		}
 		return keepSharing(ctx, in, s)

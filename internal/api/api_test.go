@@ -308,3 +308,37 @@ func TestSlowReaderHoldsUpNoProgress(t *testing.T) {
 		t.Errorf("%d calls of progress crossed one by one", calls)
 	}
 }
+
+// BenchmarkCat is the cost of having a file's bytes from another process.
+func BenchmarkCat(b *testing.B) {
+	chunk := make([]byte, 1<<20)
+	s := &script{cat: func(_ context.Context, _ node.CatRequest, w io.Writer) error {
+		for range b.N {
+			if _, err := w.Write(chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	repo := b.TempDir()
+	srv, err := Listen(Config{Repo: repo, Service: s})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+	c, err := Dial(b.Context(), repo)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	if err := c.Cat(b.Context(), node.CatRequest{}, io.Discard); err != nil {
+		b.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Error(err)
+	}
+}
