@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,9 +24,17 @@ func (s *search) Close() error                         { s.closed = true; return
 func TestRoaming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listen := ma.StringCast("/ip4/192.168.1.7/tcp/4779")
+		var mu sync.Mutex // holds what the test and the search share
 		place, found := "home", false
+		move := func(to string, router bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			place, found = to, router
+		}
 		var searches []*search
 		r := newRoaming(func() basichost.NATManager {
+			mu.Lock()
+			defer mu.Unlock()
 			for _, s := range searches {
 				if !s.closed {
 					t.Error("a new search while another one goes on")
@@ -37,10 +46,16 @@ func TestRoaming(t *testing.T) {
 			}
 			searches = append(searches, s)
 			return s
-		}, func() string { return place })
+		}, func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			return place
+		})
 		expect := func(what string, n int, mapped bool) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(searches) != n || r.HasDiscoveredNAT() != mapped || (r.GetMapping(listen) != nil) != mapped {
 				t.Fatalf("%s: %d searches, found %v; want %d, %v", what, len(searches), r.HasDiscoveredNAT(), n, mapped)
 			}
@@ -48,12 +63,12 @@ func TestRoaming(t *testing.T) {
 		expect("at the start", 1, false)
 		time.Sleep(roamRetry / 2)
 		expect("nothing has changed", 1, false)
-		found = true
+		move("home", true)
 		time.Sleep(roamRetry/2 + roamCheck)
 		expect("the router was switched on", 2, true)
 		time.Sleep(10 * roamRetry)
 		expect("what was found is kept", 2, true)
-		place, found = "café", false
+		move("café", false)
 		time.Sleep(roamCheck + 1)
 		expect("elsewhere", 3, false)
 		if err := r.Close(); err != nil {
