@@ -5,8 +5,7 @@
 // and tells a [Sink] what it found: the internal nodes as blocks, the chunks as
 // references into the files. [Build] goes the other way: from a root CID and a
 // [Blocks] source it makes a [Manifest], the list of entries and chunks with
-// the places where each chunk belongs. [List] and [Span] are its lazy
-// relatives for listing a folder and for reading a range of a file.
+// the places where each chunk belongs. [List] only looks into one folder.
 //
 // Everything that comes from a block source is hostile until proven otherwise:
 // a Manifest is bounded by [Limits] and internally consistent, and its names

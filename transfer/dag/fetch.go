@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/ipfs/go-cid"
 )
@@ -12,9 +13,10 @@ import (
 // Blocks is where nodes come from: a store, peers.
 type Blocks interface {
 	// Blocks gets the named blocks, which are distinct, and calls each once for
-	// every one, in any order but never two at a time. i is the index in cids,
-	// data is valid during the call only. It ends early with the first error of
-	// each, and fails if a block cannot be had.
+	// every one, in any order and perhaps from several goroutines. i is the index
+	// in cids, data is valid during the call only. It ends early with the first
+	// error of each, and fails if a block cannot be had; each is not called any
+	// more once it has returned.
 	Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error
 }
 
@@ -118,10 +120,13 @@ func (f *fetcher) breadth(ctx context.Context, root cid.Cid, follow func(n *node
 }
 
 func (f *fetcher) window(ctx context.Context, cids []cid.Cid) error {
+	var mu sync.Mutex
 	err := f.blocks.Blocks(ctx, cids, func(i int, block []byte) error {
 		if err := Verify(cids[i], block); err != nil {
 			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		return f.take(cids[i], block)
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package dag
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -153,12 +152,6 @@ func FuzzBuild(f *testing.F) {
 		root := p.cids[len(p.cids)-1]
 		limits := Limits{Levels: 20, Links: 2000, Chunks: 1000, Entries: 500}
 		m, err := Build(t.Context(), root, p.src, limits)
-		pieces := 0
-		for _, err := range Span(context.Background(), root, p.src, limits, 1, 1<<40) {
-			if pieces++; err != nil || pieces > 1000 {
-				break
-			}
-		}
 		items, listErr := List(t.Context(), root, p.src, limits, true)
 		if err != nil {
 			return

@@ -3,6 +3,7 @@ package dag
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -160,4 +161,36 @@ func (m *Manifest) index() {
 		m.byChunk[next[p.chunk]] = uint32(i)
 		next[p.chunk]++
 	}
+}
+
+// Plain reports whether every chunk's block is nothing but bytes of files.
+func (m *Manifest) Plain() bool { return m.payloads == nil }
+
+// Refs are the chunks of a file as Import reports them: batches of at most
+// 1024, in a slice that is reused. It fails with ErrUnsupported if a chunk's
+// block is more than bytes of the file, so that the file cannot stand for it.
+func (m *Manifest) Refs(entry int) (iter.Seq[[]Ref], error) {
+	for i := range m.FileChunks(entry) {
+		if m.PayloadSize(i) != m.Chunks[i].Size {
+			return nil, fmt.Errorf("%s: %w", m.Chunks[i].Cid, ErrUnsupported)
+		}
+	}
+	return func(yield func([]Ref) bool) {
+		batch := make([]Ref, 0, min(nodeLinks, int(m.Entries[entry].last-m.Entries[entry].first)+1))
+		for i, off := range m.FileChunks(entry) {
+			batch = append(batch, Ref{Chunk: m.Chunks[i], Offset: off})
+			if len(batch) == nodeLinks {
+				if !yield(batch) {
+					return
+				}
+				batch = batch[:0]
+			}
+		}
+		if e := m.Entries[entry]; e.Size == 0 && e.Cid.Equals(emptyLeaf) {
+			batch = append(batch, Ref{Chunk: Chunk{Cid: e.Cid}})
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}, nil
 }

@@ -1,0 +1,15 @@
+//go:build unix && !linux && !darwin
+
+package transfer
+
+import "os"
+
+// syncFile makes the contents of a file durable.
+func syncFile(f *os.File) error { return f.Sync() }
+
+// syncFileSystem is not to be had here.
+func syncFileSystem(*os.File) (bool, error) { return false, nil }
+
+// renameNew renames a file or folder and fails with fs.ErrExist rather than
+// replace something.
+func renameNew(from, to string) error { return renameUnlessThere(from, to) }
