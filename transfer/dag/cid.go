@@ -40,9 +40,18 @@ func leafCid(digest *[sha256.Size]byte) cid.Cid {
 	return c
 }
 
+// digestBytes are the hash functions that are strong enough to vouch for bytes
+// from strangers, with the full length of their digests.
+var digestBytes = map[uint64]int{
+	mh.SHA2_256: 32, mh.SHA2_512: 64,
+	mh.SHA3_256: 32, mh.SHA3_384: 48, mh.SHA3_512: 64,
+	mh.BLAKE2B_MIN + 31: 32, mh.BLAKE2B_MAX: 64,
+	mh.BLAKE3: 32,
+}
+
 // CheckCid reports, as ErrUnsupported, why content under c cannot be read:
-// accepted are raw blocks and dag-pb nodes under a full sha2-256, sha2-512,
-// blake2b-256 or blake3 hash, and small blocks that the CID carries in itself.
+// accepted are raw blocks and dag-pb nodes under a full sha2, sha3, blake2b or
+// blake3 hash, and small blocks that the CID carries in itself.
 func CheckCid(c cid.Cid) error {
 	if !c.Defined() {
 		return fmt.Errorf("no CID: %w", ErrUnsupported)
@@ -51,16 +60,11 @@ func CheckCid(c cid.Cid) error {
 	if p.Codec != cid.Raw && p.Codec != cid.DagProtobuf {
 		return fmt.Errorf("%s: codec 0x%x: %w", c, p.Codec, ErrUnsupported)
 	}
-	ok := false
-	switch p.MhType {
-	case mh.SHA2_256, mh.BLAKE2B_MIN + 31, mh.BLAKE3:
-		ok = p.MhLength == 32
-	case mh.SHA2_512:
-		ok = p.MhLength == 64
-	case mh.IDENTITY:
-		ok = p.MhLength <= maxIdentityBytes
+	n, ok := digestBytes[p.MhType]
+	if p.MhType == mh.IDENTITY {
+		n, ok = p.MhLength, p.MhLength <= maxIdentityBytes
 	}
-	if !ok {
+	if !ok || p.MhLength != n {
 		return fmt.Errorf("%s: hash 0x%x of %d bytes: %w", c, p.MhType, p.MhLength, ErrUnsupported)
 	}
 	return nil
