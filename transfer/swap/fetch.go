@@ -71,9 +71,11 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 	return s.fetch(ctx, &job{chunks: f.Chunks, order: f.Order, deliver: f.Deliver}, sizes, todo, true)
 }
 
-// FetchAll fetches the blocks of cids, whose sizes need not be known, before
-// any chunk. deliver is called for several at a time, in any order.
-func (s *Session) FetchAll(ctx context.Context, cids []cid.Cid, deliver Deliver) error {
+// Blocks fetches, verifies and delivers the blocks of cids, which are distinct
+// and whose sizes need not be known; they go before any chunk. each is called
+// for several at a time, in any order, and not after Blocks has returned. The
+// errors are those of FetchChunks.
+func (s *Session) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error {
 	todo, chunks := newBitset(len(cids)), make([]dag.Chunk, len(cids))
 	for i, c := range cids {
 		if err := CheckHash(c); err != nil {
@@ -82,14 +84,14 @@ func (s *Session) FetchAll(ctx context.Context, cids []cid.Cid, deliver Deliver)
 		chunks[i].Cid = c
 		todo.set(i)
 	}
-	return s.fetch(ctx, &job{chunks: chunks, deliver: deliver}, make([]int, len(cids)), todo, false)
+	return s.fetch(ctx, &job{chunks: chunks, deliver: each}, make([]int, len(cids)), todo, false)
 }
 
 // Fetch returns the block of c, of at most wire.MaxBlock bytes. It belongs to
 // the caller.
 func (s *Session) Fetch(ctx context.Context, c cid.Cid) ([]byte, error) {
 	var out []byte
-	err := s.FetchAll(ctx, []cid.Cid{c}, func(_ int, data []byte) error {
+	err := s.Blocks(ctx, []cid.Cid{c}, func(_ int, data []byte) error {
 		out = append(make([]byte, 0, len(data)), data...)
 		return nil
 	})

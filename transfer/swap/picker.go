@@ -260,7 +260,8 @@ func (k *picker) ask(now time.Time, p *pickPeer, allow int) int {
 	if rest := b.segs[i].n - n; rest > 0 && rest < minRange && b.segs[i].n <= min(maxRange, allow) {
 		n = b.segs[i].n // no crumbs
 	}
-	return k.request(now, p, b, i, n)
+	// A block of unknown size may turn out to be more than was allowed.
+	return min(k.request(now, p, b, i, n), allow)
 }
 
 // request asks p for the first n bytes of segment i, which is free.

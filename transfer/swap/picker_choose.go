@@ -1,7 +1,10 @@
 package swap
 
 import (
+	"slices"
 	"time"
+
+	"ringswap/transfer/swap/wire"
 )
 
 // choose finds the free segment that p should work on next, or nil. It may make
@@ -12,6 +15,11 @@ func (k *picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 	}); b != nil {
 		return b, i
 	}
+	if k.inOrder() { // what is waited for first must not hang on a slow peer
+		if b, i := k.takeOver(now, p); b != nil {
+			return b, i
+		}
+	}
 	if b := k.fresh(p); b != nil {
 		return b, 0
 	}
@@ -19,6 +27,10 @@ func (k *picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 		return b, i
 	}
 	return k.takeOver(now, p)
+}
+
+func (k *picker) inOrder() bool {
+	return slices.ContainsFunc(k.jobs, func(j *pickJob) bool { return j.order == Sequential })
 }
 
 // unfinished returns the first free segment that p may fill and that fits.
@@ -62,7 +74,7 @@ func (k *picker) fresh(p *pickPeer) *pickBlock {
 		if i < 0 {
 			continue
 		}
-		if !k.room(j.sizes[i]) {
+		if !k.room(j.sizes[i] + k.reserve(j, i)) {
 			full = true
 			continue
 		}
@@ -73,6 +85,16 @@ func (k *picker) fresh(p *pickPeer) *pickBlock {
 	}
 	p.dry = !full
 	return nil
+}
+
+// reserve is what has to stay free when block i of j becomes active. In order, a
+// block that is not the next one waits for those before it, and must leave room
+// for them: they may all be at peers that come later.
+func (k *picker) reserve(j *pickJob, i int) int {
+	if j.order == Sequential && i > j.todo.next(0) {
+		return wire.MaxBlock
+	}
+	return 0
 }
 
 // Bounds of the search for a rare chunk: all are compared if they are few, a

@@ -27,6 +27,9 @@ func (k *picker) received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	}
 	before := r.left()
 	r.got += n
+	if r.n == 0 && 4*r.got > 3*r.cost { // larger than it was taken for
+		r.cost = min(2*r.got, wire.MaxBlock)
+	}
 	p.asked -= before - r.left()
 	p.got += int64(n)
 	p.heard, p.refusals = now, 0
@@ -130,6 +133,17 @@ func (k *picker) restart(b *pickBlock) {
 	b.size = b.job.sizes[b.key.index]
 	b.segs, b.full = []segment{{n: b.size}}, false
 	k.acts = append(k.acts, action{kind: actDiscard, key: b.key, off: -1})
+}
+
+// releaseSolo frees the blocks that p alone was to give and now cannot.
+func (k *picker) releaseSolo(p *pickPeer) {
+	for _, b := range k.active {
+		if b.solo && !b.full && !p.has(b.job, b.key.index) &&
+			slices.ContainsFunc(b.segs, func(s segment) bool { return s.state != segFree && s.peer == p }) {
+			k.restart(b)
+			b.orphan = true
+		}
+	}
 }
 
 // distrust throws away what a liar gave to blocks that are not full.

@@ -100,6 +100,7 @@ func (k *picker) removePeer(id peer.ID, liar bool) {
 		k.distrust(p)
 	}
 	k.setHave(p, false, newBitset(0))
+	k.releaseSolo(p)
 	if !p.complete {
 		k.partials--
 	}
@@ -112,6 +113,7 @@ func (k *picker) setState(id peer.ID, complete bool, have *bitset) {
 	if p := k.byID[id]; p != nil {
 		p.paused = time.Time{}
 		k.setHave(p, complete, have)
+		k.releaseSolo(p)
 	}
 }
 
