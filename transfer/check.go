@@ -112,15 +112,15 @@ func (c *checker) chunk(i int, buf []byte) (ok, somebody bool, err error) {
 
 // read fills p from a place, as far as there is something.
 func (c *checker) read(x dag.Extent, p []byte) (int, error) {
-	f, done, err := c.files.use(x.Entry)
+	f, err := c.files.use(x.Entry)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	defer done()
-	n, err := f.ReadAt(p, x.Offset)
+	defer c.files.release(f)
+	n, err := f.file.ReadAt(p, x.Offset)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}

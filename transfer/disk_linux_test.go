@@ -74,3 +74,27 @@ func TestDiskFull(t *testing.T) {
 	}
 	noTraces(t, mnt, "filler")
 }
+
+// TestHoles keeps what is all zeros from taking room.
+func TestHoles(t *testing.T) {
+	dir := t.TempDir()
+	for name, size := range map[string]int64{"large": 64*dag.ChunkBytes + 100000, "exact": dag.ChunkBytes, "small": 100000} {
+		src, out := filepath.Join(dir, name), filepath.Join(dir, name+"-out")
+		writeFile(t, src, []byte("x"))
+		if err := os.Truncate(src, size); err != nil {
+			t.Fatal(err)
+		}
+		mem, res := share(t, src)
+		if _, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out}, &swarm{memory: mem, workers: 2}); err != nil {
+			t.Fatal(err)
+		}
+		sameTree(t, src, out)
+		var st unix.Stat_t
+		if err := unix.Stat(out, &st); err != nil {
+			t.Fatal(err)
+		}
+		if name == "large" && st.Blocks*512 > 4*dag.ChunkBytes {
+			t.Errorf("%d bytes take %d on disk", size, st.Blocks*512)
+		}
+	}
+}

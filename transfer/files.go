@@ -25,8 +25,9 @@ type partFiles struct {
 
 	mu      sync.Mutex
 	open    map[int]*partFile
-	idle    *list.List // of *partFile: open, but nobody uses them; oldest first
-	folders map[string]struct{}
+	idle    *list.List          // of *partFile: open, but nobody uses them; oldest first
+	folders map[string]struct{} // that are known to exist
+	changed map[string]struct{} // folders with entries that are not durable yet
 }
 
 // partFile is an open file of an entry.
@@ -42,7 +43,8 @@ type partFile struct {
 func newPartFiles(m *dag.Manifest, root *os.Root, name string, readOnly bool) *partFiles {
 	return &partFiles{
 		m: m, root: root, name: name, readOnly: readOnly,
-		open: make(map[int]*partFile), idle: list.New(), folders: make(map[string]struct{}),
+		open: make(map[int]*partFile), idle: list.New(),
+		folders: make(map[string]struct{}), changed: make(map[string]struct{}),
 	}
 }
 
@@ -55,8 +57,8 @@ func (p *partFiles) path(entry int) string {
 }
 
 // use opens the file of an entry, creating it if need be, and keeps it open
-// until done is called.
-func (p *partFiles) use(entry int) (f *os.File, done func(), err error) {
+// until it is released.
+func (p *partFiles) use(entry int) (*partFile, error) {
 	p.mu.Lock()
 	x, ok := p.open[entry]
 	if !ok {
@@ -73,9 +75,9 @@ func (p *partFiles) use(entry int) (f *os.File, done func(), err error) {
 	x.once.Do(func() { x.file, x.err = p.openFile(entry) })
 	if x.err != nil {
 		p.release(x)
-		return nil, nil, x.err
+		return nil, x.err
 	}
-	return x.file, func() { p.release(x) }, nil
+	return x, nil
 }
 
 func (p *partFiles) release(x *partFile) {
@@ -129,6 +131,7 @@ func (p *partFiles) openFile(entry int) (*os.File, error) {
 	if err != nil {
 		return nil, diskError(err)
 	}
+	p.entered(name)
 	return f, resize(f, 0, size)
 }
 
@@ -182,37 +185,50 @@ func (p *partFiles) makeFolder(name string) error {
 	p.mu.Lock()
 	p.folders[name] = struct{}{}
 	p.mu.Unlock()
+	for ; name != "."; name = path.Dir(name) {
+		p.entered(name)
+	}
 	return nil
 }
 
-// fewFiles is up to how many files are synced one by one where the whole file
-// system can be synced instead.
+// entered notes that a name is new in its folder.
+func (p *partFiles) entered(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed[path.Dir(name)] = struct{}{}
+}
+
+// fewFiles is up to how many files and folders are synced one by one where the
+// whole file system can be synced instead.
 const fewFiles = 8
 
-// sync makes what was written to the files of these entries durable.
+// sync makes what was written to the files of these entries durable, and all
+// new names.
 func (p *partFiles) sync(entries []int) error {
-	if len(entries) > fewFiles {
+	p.mu.Lock()
+	changed := p.changed
+	p.changed = make(map[string]struct{})
+	p.mu.Unlock()
+	if len(entries)+len(changed) > fewFiles {
 		all, err := p.syncAll()
 		if all || err != nil {
 			return err
 		}
 	}
-	folders := make(map[string]struct{})
 	for _, e := range entries {
-		f, done, err := p.use(e)
+		x, err := p.use(e)
 		if err != nil {
 			return err
 		}
-		err = syncFile(f)
-		done()
+		err = syncFile(x.file)
+		p.release(x)
 		if err != nil {
 			return diskError(err)
 		}
-		folders[path.Dir(p.path(e))] = struct{}{}
 	}
-	for name := range folders { // files may be new
+	for name := range changed {
 		if err := p.syncFolder(name); err != nil {
-			return err
+			return diskError(err)
 		}
 	}
 	return nil
@@ -229,18 +245,11 @@ func (p *partFiles) syncAll() (bool, error) {
 	return all, diskError(err)
 }
 
-// syncFolder makes the entries of a folder, and of those above it, durable.
 func (p *partFiles) syncFolder(name string) error {
-	for {
-		f, err := p.root.Open(name)
-		if err != nil {
-			return err
-		}
-		err = syncFolder(f)
-		_ = f.Close()
-		if err != nil || name == "." {
-			return diskError(err)
-		}
-		name = path.Dir(name)
+	f, err := p.root.Open(name)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = f.Close() }()
+	return syncFolder(f)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -18,12 +17,20 @@ func (t *Target) finish() error {
 	if err := t.Sync(); err != nil {
 		return err
 	}
-	made, err := t.files.complete()
-	if err != nil {
+	if err := t.files.complete(); err != nil {
 		return err
 	}
-	if err := t.files.syncMade(made); err != nil {
+	if err := t.files.sync(nil); err != nil {
 		return err
+	}
+	if t.files.name == "" { // nobody else put anything there
+		diff, err := compareTree(t.m, t.files.root, false)
+		if err != nil {
+			return err
+		}
+		if diff != "" {
+			return exists(t.files.root.Name(), diff)
+		}
 	}
 	if err := t.move(); err != nil {
 		return err
@@ -114,76 +121,51 @@ func (t *Target) rename() error {
 
 // complete makes what no chunk brings: folders, empty files and, last of all,
 // symbolic links, so that nothing was ever written through one. It also checks
-// that every file has its length. It returns the folders that have changed.
-func (p *partFiles) complete() (changed map[string]struct{}, err error) {
-	changed = make(map[string]struct{})
+// that every file has its length.
+func (p *partFiles) complete() error {
 	for _, kind := range []dag.Kind{dag.Folder, dag.File, dag.Symlink} {
 		for i := range p.m.Entries {
 			e := &p.m.Entries[i]
-			if e.Kind != kind || p.name == "" && i == 0 {
+			if e.Kind != kind || i == 0 && kind == dag.Folder {
 				continue
 			}
-			made, err := p.completeEntry(i, e)
-			if err != nil {
-				return nil, err
-			}
-			if made {
-				changed[path.Dir(p.path(i))] = struct{}{}
+			if err := p.completeEntry(i, e); err != nil {
+				return err
 			}
 		}
 	}
-	return changed, nil
+	return nil
 }
 
-// completeEntry makes one entry that chunks do not bring, and reports whether
-// it did.
-func (p *partFiles) completeEntry(i int, e *dag.Entry) (bool, error) {
+// completeEntry makes one entry, if chunks do not bring it.
+func (p *partFiles) completeEntry(i int, e *dag.Entry) error {
 	name := p.path(i)
+	if e.Kind == dag.Folder {
+		return p.makeFolder(name)
+	}
 	info, err := p.root.Lstat(name)
 	there := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+		return err
 	}
-	switch e.Kind {
-	case dag.Folder:
-		return !there, p.makeFolder(name)
-	case dag.File:
-		if there && info.Mode().IsRegular() && info.Size() == e.Size {
-			return false, nil
-		}
-		if e.Size > 0 {
-			return false, fmt.Errorf("%s: its length was changed by somebody else", filepath.Join(p.root.Name(), name))
-		}
-		_, done, err := p.use(i)
-		if err == nil {
-			done()
-		}
-		return true, err
-	}
-	if there {
+	switch {
+	case e.Kind == dag.Symlink && there:
 		target, err := p.root.Readlink(name)
 		if err == nil && target != e.Target {
 			err = exists(filepath.Join(p.root.Name(), name), "it points elsewhere")
 		}
-		return false, err
+		return err
+	case e.Kind == dag.Symlink:
+		p.entered(name)
+		return diskError(p.root.Symlink(e.Target, name))
+	case there && info.Mode().IsRegular() && info.Size() == e.Size:
+		return nil
+	case e.Size > 0:
+		return fmt.Errorf("%s: its length was changed by somebody else", filepath.Join(p.root.Name(), name))
 	}
-	if err := p.makeFolder(path.Dir(name)); err != nil {
-		return false, err
+	x, err := p.use(i)
+	if err == nil {
+		p.release(x)
 	}
-	return true, diskError(p.root.Symlink(e.Target, name))
-}
-
-// syncMade makes the folders that complete has changed durable.
-func (p *partFiles) syncMade(changed map[string]struct{}) error {
-	if len(changed) > fewFiles {
-		if all, err := p.syncAll(); all || err != nil {
-			return err
-		}
-	}
-	for name := range changed {
-		if err := p.syncFolder(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }

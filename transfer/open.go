@@ -334,17 +334,17 @@ func (t *Target) readBlock(i int, p []byte, off int64) (int, error) {
 	for place = range t.m.Extents(i) {
 		break
 	}
-	f, done, err := t.files.use(place.Entry)
+	f, err := t.files.use(place.Entry)
 	if err != nil {
 		return 0, err
 	}
-	defer done()
+	defer t.files.release(f)
 	c, n := t.m.Chunks[i], t.m.PayloadSize(i)
 	if c.Size == n { // the block is the payload
-		return io.NewSectionReader(f, place.Offset, int64(n)).ReadAt(p, off)
+		return io.NewSectionReader(f.file, place.Offset, int64(n)).ReadAt(p, off)
 	}
 	payload := make([]byte, n)
-	if _, err := f.ReadAt(payload, place.Offset); err != nil {
+	if _, err := f.file.ReadAt(payload, place.Offset); err != nil {
 		return 0, err
 	}
 	block, err := dag.Enclose(c.Cid, payload)

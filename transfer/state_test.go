@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ipfs/go-cid"
 
@@ -367,4 +368,84 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameTree(t, filepath.Join(src, "file"), out)
+}
+
+// TestLostWrites makes a sync fail: nothing that was not on record before is
+// ever claimed, and no more is accepted.
+func TestLostWrites(t *testing.T) {
+	r := seeded(t)
+	src := filepath.Join(t.TempDir(), "src")
+	for i := range 4 {
+		writeFile(t, filepath.Join(src, string(rune('a'+i))), randomBytes(r, 1000))
+	}
+	mem, res := share(t, src)
+	m := mustBuild(t, mem, res.Root)
+	out := filepath.Join(t.TempDir(), "out")
+	tgt := mustOpen(t, m, TargetConfig{Path: out, SyncInterval: time.Hour})
+	fill(t, tgt, mem, func(i int) bool { return i == 0 })
+	if err := tgt.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, tgt, mem, func(i int) bool { return i == 1 })
+	tgt.files.closeAll()
+	b := filepath.Join(out+partEnding, "b")
+	if err := errors.Join(os.Remove(b), os.Mkdir(b, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tgt.Sync(); err == nil {
+		t.Fatal("a folder was synced for a file")
+	}
+	if err := tgt.Write(2, mem.blocks[m.Chunks[2].Cid]); err == nil {
+		t.Error("accepted a chunk after a failed sync")
+	}
+	said, err := readState(tgt.state.f)
+	if err != nil || said.durable.Count() != 1 || !said.durable.Has(0) || said.noted.Count() != 1 {
+		t.Errorf("%d claimed, %d noted (%v)", said.durable.Count(), said.noted.Count(), err)
+	}
+	if err := tgt.Close(); err == nil {
+		t.Error("closed as if nothing had happened")
+	}
+	os.Remove(b)
+	tgt = mustOpen(t, m, TargetConfig{Path: out})
+	defer tgt.Close()
+	if tgt.Resumed() != 1000 {
+		t.Errorf("resumed %d bytes", tgt.Resumed())
+	}
+}
+
+// TestBackgroundSync waits until chunks are on record without being asked.
+func TestBackgroundSync(t *testing.T) {
+	r := seeded(t)
+	src := filepath.Join(t.TempDir(), "src")
+	writeFile(t, src, randomBytes(r, 4*dag.ChunkBytes))
+	mem, res := share(t, src)
+	m := mustBuild(t, mem, res.Root)
+	for name, cfg := range map[string]TargetConfig{
+		"by time":  {SyncInterval: time.Millisecond},
+		"by bytes": {SyncInterval: time.Hour, SyncBytes: 4 * dag.ChunkBytes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Path = filepath.Join(t.TempDir(), "out")
+			tgt := mustOpen(t, m, cfg)
+			fill(t, tgt, mem, all)
+			for end := time.Now().Add(20 * time.Second); ; {
+				tgt.syncing.Lock()
+				said, err := readState(tgt.state.f)
+				tgt.syncing.Unlock()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if said.durable.Full() {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatalf("%d of %d chunks are on record", said.durable.Count(), len(m.Chunks))
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if err := tgt.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
 }

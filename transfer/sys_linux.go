@@ -40,3 +40,9 @@ func renameNew(from, to string) error {
 	}
 	return nil
 }
+
+// punchHole makes a range inside a file read as zeros without taking room, and
+// reports whether it could.
+func punchHole(f *os.File, off, n int64) bool {
+	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n) == nil
+}

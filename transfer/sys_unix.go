@@ -12,8 +12,11 @@ import (
 // lockFile takes an exclusive lock that ends with the process, without waiting.
 func lockFile(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		return false, nil
+	case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.ENOLCK):
+		return true, nil // a file system without locks: there the user has to take care
 	}
 	return err == nil, err
 }

@@ -52,3 +52,6 @@ func renameNew(from, to string) error {
 	}
 	return nil
 }
+
+// punchHole is not to be had here: zeros are written.
+func punchHole(*os.File, int64, int64) bool { return false }

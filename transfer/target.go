@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,13 +147,27 @@ func (t *Target) usable() error {
 }
 
 func (t *Target) writeAt(x dag.Extent, p []byte) error {
-	f, done, err := t.files.use(x.Entry)
+	f, err := t.files.use(x.Entry)
 	if err != nil {
 		return err
 	}
-	defer done()
-	_, err = f.WriteAt(p, x.Offset)
+	defer t.files.release(f)
+	if t.isHole(x.Entry, p) && punchHole(f.file, x.Offset, int64(len(p))) {
+		return nil
+	}
+	_, err = f.file.WriteAt(p, x.Offset)
 	return diskError(err)
+}
+
+// minHole is the shortest run of zeros that is worth a hole in a file.
+const minHole = 64 << 10
+
+var zeros [dag.MaxBlockBytes]byte
+
+// isHole reports whether p can be a hole in the file of an entry: files that
+// are written in one go have no length yet.
+func (t *Target) isHole(entry int, p []byte) bool {
+	return len(p) >= minHole && t.m.Entries[entry].Size > dag.ChunkBytes && bytes.Equal(p, zeros[:len(p)])
 }
 
 // written notes that a chunk is in all its places.

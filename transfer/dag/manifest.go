@@ -119,11 +119,12 @@ func (m *Manifest) Known(chunk int) ([]byte, bool) {
 func (m *Manifest) Digest() [sha256.Size]byte {
 	h := sha256.New()
 	var b [24]byte
+	var key []byte
 	for i, c := range m.Chunks {
-		binary.BigEndian.PutUint64(b[:], uint64(c.Size))
-		binary.BigEndian.PutUint64(b[8:], uint64(m.PayloadSize(i)))
-		h.Write(b[:16])
-		h.Write(c.Cid.Bytes())
+		key = binary.BigEndian.AppendUint64(key[:0], uint64(c.Size))
+		key = binary.BigEndian.AppendUint64(key, uint64(m.PayloadSize(i)))
+		key = append(key, c.Cid.KeyString()...)
+		h.Write(key)
 	}
 	for _, p := range m.places {
 		binary.BigEndian.PutUint32(b[:], p.chunk)
