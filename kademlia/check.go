@@ -11,6 +11,7 @@ import (
 // checks keeps newcomers out of the table until they have answered a FIND_NODE,
 // as the table is what we hand on to others.
 type checks struct {
+	m    *Machine
 	busy int
 	// barred are peers that are being checked, or did not answer lately, with the
 	// time until which they are not checked again.
@@ -25,7 +26,8 @@ const (
 )
 
 // meet is told of a server that the transport knows to be alive.
-func (m *Machine) meet(c *overlay.Contact) {
+func (k *checks) meet(c *overlay.Contact) {
+	m := k.m
 	if m.closed || !m.admissible(c) {
 		return
 	}
@@ -34,33 +36,38 @@ func (m *Machine) meet(c *overlay.Contact) {
 		m.table.seen(stampOf(m.now), c)
 	case !m.table.diverse(c):
 	case m.table.wants(c.ID):
-		m.check(c)
+		k.check(c)
 	default:
 		m.table.offer(stampOf(m.now), c)
-		m.makeRoom(c)
+		k.makeRoom(c)
 	}
 }
 
 // check asks a newcomer, which brings it into the table if it answers.
-func (m *Machine) check(c *overlay.Contact) {
-	k := &m.checks
+func (k *checks) check(c *overlay.Contact) {
+	m := k.m
 	if k.busy >= m.cfg.Table.Checks || m.now.Before(k.barred[c.Peer]) || len(k.barred) >= maxBarred {
 		return
 	}
-	if k.barred == nil {
-		k.barred = make(map[peer.ID]time.Time)
-	}
-	k.barred[c.Peer] = m.now.Add(m.cfg.Lookup.RequestTimeout + barTime)
+	k.bar(c.Peer, m.now.Add(m.cfg.Lookup.RequestTimeout+barTime))
 	k.busy++
-	m.ask(c, m.hello(), func(msg *Message, err error) {
+	m.ask(c, k.hello(), func(msg *Message, err error) {
 		k.busy--
 		if err != nil {
-			k.barred[c.Peer] = m.now.Add(barTime)
+			k.bar(c.Peer, m.now.Add(barTime))
 			return
 		}
 		delete(k.barred, c.Peer)
-		m.hearsay(c, msg)
+		k.hearsay(c, msg)
 	})
+}
+
+// bar keeps a peer from being checked for a while.
+func (k *checks) bar(p peer.ID, until time.Time) {
+	if k.barred == nil {
+		k.barred = make(map[peer.ID]time.Time)
+	}
+	k.barred[p] = until
 }
 
 // sweep forgets those whose time is over.
@@ -77,18 +84,19 @@ func (k *checks) sweep(now time.Time) {
 
 // hello is the request that serves as ping and check: whoever answers it tells
 // us of our neighbours.
-func (m *Machine) hello() *Message { return &Message{Type: FindNode, Key: []byte(m.self.Peer)} }
+func (k *checks) hello() *Message { return &Message{Type: FindNode, Key: []byte(k.m.self.Peer)} }
 
 // ping asks a contact of the table whether it is still there.
-func (m *Machine) ping(c *overlay.Contact) {
+func (k *checks) ping(c *overlay.Contact) {
+	m := k.m
 	e := m.table.find(c.ID)
 	wasSilent := e != nil && e.silent()
-	m.ask(c, m.hello(), func(msg *Message, err error) {
+	m.ask(c, k.hello(), func(msg *Message, err error) {
 		if !wasSilent { // or one dead contact would be counted again and again
 			m.requests.judge(err == nil)
 		}
 		if err == nil {
-			m.hearsay(c, msg)
+			k.hearsay(c, msg)
 		}
 	})
 }
@@ -96,7 +104,8 @@ func (m *Machine) ping(c *overlay.Contact) {
 // makeRoom pings the least recently seen contact of the full bucket that had no
 // room for c, if it has been silent for long (paper, section 2.2). If it fails,
 // a spare, most likely c, takes its place.
-func (m *Machine) makeRoom(c *overlay.Contact) {
+func (k *checks) makeRoom(c *overlay.Contact) {
+	m := k.m
 	b := &m.table.buckets[m.table.depthOf(c.ID)]
 	if b.pinging || len(b.live) == 0 || index(b.live, c.ID) >= 0 {
 		return
@@ -106,7 +115,7 @@ func (m *Machine) makeRoom(c *overlay.Contact) {
 		return
 	}
 	b.pinging = true
-	m.ask(oldest.c, m.hello(), func(*Message, error) {
+	m.ask(oldest.c, k.hello(), func(*Message, error) {
 		// The bucket may have split meanwhile: both halves may be pinged again.
 		m.table.buckets[m.table.depthOf(oldest.c.ID)].pinging = false
 	})
@@ -114,7 +123,8 @@ func (m *Machine) makeRoom(c *overlay.Contact) {
 
 // hearsay checks the nodes of an answer to hello that belong into the nearest
 // subtree, of which every node should be known.
-func (m *Machine) hearsay(from *overlay.Contact, msg *Message) {
+func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
+	m := k.m
 	if m.closed {
 		return
 	}
@@ -125,7 +135,7 @@ func (m *Machine) hearsay(from *overlay.Contact, msg *Message) {
 		}
 		c = contactWithin(c, reach)
 		if m.table.wants(c.ID) && m.table.diverse(c) && (len(c.Addrs) > 0 || m.cfg.Table.Addressless) {
-			m.check(c)
+			k.check(c)
 		}
 	}
 }

@@ -10,10 +10,11 @@
 //   - table.go, bucket.go: whom we know, and who must make room for whom;
 //     diversity.go: how many of them may share an address block
 //   - lookup.go, disjoint.go: the iterative search; every operation is one
-//   - closest.go, provide.go, search.go, values.go: what the searches are for
-//   - serve.go: what other nodes are told; scope.go: which addresses they get
-//   - providers.go, store.go: the records that this node keeps for others
-//   - upkeep.go, join.go, check.go: pings, refreshes, and getting in
+//   - operations.go, provide.go, search.go, values.go: what the searches are for
+//   - serve.go: what other nodes are told; scope.go: which addresses they get;
+//     limiter.go: how much they may ask
+//   - providers.go, store.go, validator.go: the records kept for others
+//   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current
 //   - message.go, codec.go, decode.go: the wire format
 //
 // A machine has a deadline (timers.go), counts what it sent (requests.go), and

@@ -10,21 +10,18 @@ import (
 const maxSeeds = 64
 
 // join enters the overlay through the seeds, or adds them to the ways in.
-func (m *Machine) join(seeds []overlay.Contact) {
-	if m.closed {
+func (u *upkeep) join(seeds []overlay.Contact) {
+	if u.m.closed {
 		return
 	}
-	u := &m.upkeep
-	for i := range seeds {
-		c := seeds[i]
-		if !m.admissible(&c) {
-			continue
+	for _, c := range seeds {
+		if u.m.admissible(&c) {
+			u.remember(&c)
 		}
-		u.remember(&c)
 	}
 	if len(u.seeds) > 0 {
 		u.backoff = 0
-		m.enter()
+		u.enter()
 	}
 }
 
@@ -45,48 +42,48 @@ func (u *upkeep) remember(c *overlay.Contact) {
 // enter looks up this node's own place through its contacts and the seeds, and
 // then fills the buckets (paper, section 2.3). While nobody answers it is tried
 // again, less and less often.
-func (m *Machine) enter() {
-	u := &m.upkeep
+func (u *upkeep) enter() {
+	m := u.m
 	if u.entering {
 		u.again = true
 		return
 	}
 	u.entering, u.again = true, false
 	m.timers.stop(u.retry)
-	m.later(func(done func()) {
+	m.background.do(m, func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(err error) {
 			u.entering = false
 			done()
-			m.entered(err)
+			u.answered(err)
 		}}
-		m.find(m.selfKey(), FindNode, r, m.thorough(), u.seeds...)
+		m.find(u.selfKey(), FindNode, r, u.thorough(), u.seeds...)
 	})
 }
 
-// entered is called when a lookup of our own place, as part of entering, ended.
-func (m *Machine) entered(err error) {
-	u := &m.upkeep
+// answered is called when a lookup of our own place, as part of entering, ended.
+func (u *upkeep) answered(err error) {
+	m := u.m
 	switch {
 	case m.closed:
 	case err != nil:
 		const first, last = 2 * time.Second, 5 * time.Minute
 		u.backoff = min(max(2*u.backoff, first), last)
-		u.retry = m.after(m.jitter(u.backoff), m.enter)
+		u.retry = m.after(m.jitter(u.backoff), u.enter)
 	case u.again:
-		m.enter()
+		u.enter()
 	default:
-		u.backoff, u.entered = 0, m.now
-		m.fill(0)
+		u.backoff, u.joined = 0, m.now
+		u.fill(0)
 	}
 }
 
 // fill looks up one bucket after the other, the far ones first. The table may
 // get more of them while that goes on.
-func (m *Machine) fill(d int) {
-	if d < len(m.table.buckets) {
-		m.refreshBucket(d, func() { m.fill(d + 1) })
+func (u *upkeep) fill(d int) {
+	if d < len(u.m.table.buckets) {
+		u.refreshBucket(d, func() { u.fill(d + 1) })
 	}
 }
 
 // selfKey is the key of this node's own place.
-func (m *Machine) selfKey() overlay.Key { return overlay.PeerKey(m.self.Peer) }
+func (u *upkeep) selfKey() overlay.Key { return overlay.PeerKey(u.m.self.Peer) }

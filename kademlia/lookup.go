@@ -179,7 +179,7 @@ func (c *candidate) misled() bool {
 
 // trusted reports whether the sweep may do without asking c.
 func (l *lookup) trusted(c *candidate) bool {
-	if l.want.trust == 0 {
+	if l.want.trust <= 0 {
 		return false
 	}
 	e := l.m.table.find(c.c.ID)

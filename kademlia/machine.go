@@ -1,6 +1,8 @@
 package kademlia
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -45,7 +47,8 @@ func New(cfg Config) (*Machine, error) {
 	self := cfg.Self
 	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
 	m.table = newTable(self.ID, cfg.K, &m.cfg.Table)
-	m.providers.cfg, m.values.cfg = &m.cfg.Records, &m.cfg.Records
+	m.providers.cfg = &m.cfg.Records
+	m.checks.m, m.upkeep.m, m.values.m, m.publisher.m = m, m, m, m
 	return m, nil
 }
 
@@ -56,7 +59,7 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	}
 	m.out = nil
 	if !m.closed {
-		m.startUpkeep()
+		m.upkeep.start()
 	}
 	switch ev := ev.(type) {
 	case overlay.Start:
@@ -64,17 +67,17 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	case overlay.Cancel:
 		m.interrupt(ev.Op, overlay.ErrCanceled)
 	case overlay.Inbound:
-		m.serve(ev)
+		server{m}.serve(ev)
 	case overlay.Answer:
 		m.answered(ev)
 	case overlay.Tick:
 		m.tick()
 	case overlay.Join:
-		m.join(ev.Seeds)
+		m.upkeep.join(ev.Seeds)
 	case overlay.Leave:
 		m.leave()
 	case overlay.Seen:
-		m.meet(&ev.Contact)
+		m.checks.meet(&ev.Contact)
 	case overlay.Gone:
 		m.table.drop(overlay.PeerKey(ev.Peer).ID())
 	case overlay.SelfChanged:
@@ -119,38 +122,26 @@ func (m *Machine) tick() {
 // neighbours are others now.
 func (m *Machine) minded() {
 	t := &m.table
-	if len(t.joined) == 0 && len(t.left) == 0 {
-		return
-	}
-	joined, promoted, left := t.joined, t.promoted, t.left
-	t.joined, t.promoted, t.left = nil, nil, nil
+	joined, promoted, left, revived := t.joined, t.promoted, t.left, t.revived
+	t.joined, t.promoted, t.left, t.revived = nil, nil, nil, false
 	if m.closed {
 		return
 	}
+	if len(joined) > 0 || revived {
+		m.publisher.resume()
+	}
 	for _, c := range promoted {
-		m.ping(c)
+		m.checks.ping(c)
 	}
 	for _, c := range joined {
 		if e := t.find(c.ID); e != nil {
-			m.publisher.welcome(m, e.c)
-			m.handOver(e.c)
+			m.publisher.welcome(e.c)
+			m.values.handOver(e.c)
 		}
 	}
-	if m.neighbours(joined) || m.neighbours(left) {
+	if len(joined)+len(left) > 0 && (t.near(joined) || t.near(left)) {
 		m.emit(overlay.Changed{})
 	}
-}
-
-// neighbours reports whether one of these is, or would be, among the K contacts
-// nearest to this node, with whom it shares its keys.
-func (m *Machine) neighbours(list []*overlay.Contact) bool {
-	near := m.table.nearDepth()
-	for _, c := range list {
-		if m.self.ID.CommonPrefixLen(c.ID) >= near {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *Machine) changeSelf(ev overlay.SelfChanged) {
@@ -163,9 +154,9 @@ func (m *Machine) leave() {
 	if m.closed {
 		return
 	}
-	m.bequeath()
+	m.values.bequeath()
 	m.closed = true
-	for _, op := range m.running() {
+	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
 		m.interrupt(op, overlay.ErrClosed)
 	}
 	m.background, m.outbox, m.timers = background{}, outbox{}, timers{}

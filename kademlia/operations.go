@@ -1,8 +1,6 @@
 package kademlia
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -30,18 +28,18 @@ func (m *Machine) start(ev overlay.Start) {
 	var err error
 	switch q := ev.Query.(type) {
 	case overlay.FindClosest:
-		err = m.startClosest(ev.Op, q)
+		err = startClosest(m, ev.Op, q)
 	case overlay.Provide:
-		err = m.startProvide(ev.Op, q)
+		err = startProvide(m, ev.Op, q)
 	case overlay.StopProviding:
-		m.publisher.stop(m, q.Key)
+		m.publisher.stop(q.Key)
 		m.emit(overlay.Done{Op: ev.Op})
 	case overlay.FindProviders:
-		err = m.startSearch(ev.Op, q)
+		err = startSearch(m, ev.Op, q)
 	case overlay.PutValue:
-		err = m.startPut(ev.Op, q)
+		err = startPut(m, ev.Op, q)
 	case overlay.GetValue:
-		err = m.startGet(ev.Op, q)
+		err = startGet(m, ev.Op, q)
 	default:
 		err = bad("unknown query %T", q)
 	}
@@ -74,9 +72,6 @@ func (m *Machine) interrupt(id overlay.OpID, err error) {
 	}
 }
 
-// running are the operations in the order of their numbers.
-func (m *Machine) running() []overlay.OpID { return slices.Sorted(maps.Keys(m.ops)) }
-
 // keyError says why a key cannot be looked up.
 func keyError(k overlay.Key, limit int) error {
 	if n := len(k.Preimage()); n == 0 || n > limit {
@@ -93,7 +88,7 @@ type closestOp struct {
 	lookup *lookup
 }
 
-func (m *Machine) startClosest(id overlay.OpID, q overlay.FindClosest) error {
+func startClosest(m *Machine, id overlay.OpID, q overlay.FindClosest) error {
 	if err := keyError(q.Key, MaxKey); err != nil {
 		return err
 	}
@@ -144,9 +139,11 @@ type background struct {
 }
 
 // do runs the task now or when others are done. The task must call done once.
-func (b *background) do(limit int, task func(done func())) {
-	b.queue = append(b.queue, task)
-	b.next(limit)
+func (b *background) do(m *Machine, task func(done func())) {
+	if !m.closed {
+		b.queue = append(b.queue, task)
+		b.next(m.cfg.Limits.Background)
+	}
 }
 
 func (b *background) next(limit int) {
@@ -165,13 +162,6 @@ func (b *background) next(limit int) {
 	}
 }
 
-// later runs a task of the machine's own, see background.
-func (m *Machine) later(task func(done func())) {
-	if !m.closed {
-		m.background.do(m.cfg.Limits.Background, task)
-	}
-}
-
 // outbox paces the messages that the machine sends by itself without a lookup,
 // so that a new neighbour is not flooded with records.
 type outbox struct {
@@ -183,22 +173,21 @@ type outbox struct {
 // republication.
 const maxOutbox = 1 << 16
 
-func (m *Machine) post(send func()) {
-	o := &m.outbox
+// post calls send when it is its turn.
+func (o *outbox) post(m *Machine, send func()) {
 	if m.closed || len(o.queue) >= maxOutbox {
 		return
 	}
 	o.queue = append(o.queue, send)
 	if o.alarm == nil {
-		o.alarm = m.after(0, m.flush)
+		o.alarm = m.after(0, func() { o.flush(m) })
 	}
 }
 
-// flush sends the next messages of the outbox.
-func (m *Machine) flush() {
+// flush sends the next messages.
+func (o *outbox) flush(m *Machine) {
 	const pace = 100 * time.Millisecond
-	o := &m.outbox
-	n := min(len(o.queue), max(1, m.cfg.Limits.SendsPerSecond/10))
+	n := min(len(o.queue), max(1, int(time.Duration(m.cfg.Limits.SendsPerSecond)*pace/time.Second)))
 	for _, send := range o.queue[:n] {
 		send()
 	}
@@ -208,5 +197,5 @@ func (m *Machine) flush() {
 		o.queue = nil
 		return
 	}
-	o.alarm = m.after(pace, m.flush)
+	o.alarm = m.after(pace, func() { o.flush(m) })
 }

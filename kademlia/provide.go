@@ -13,6 +13,7 @@ import (
 // the keyspace, like a sweep over it, whenever they were first provided; so ten
 // thousand keys never come due at once.
 type publisher struct {
+	m    *Machine
 	list []*published
 	at   map[overlay.ID]int // index in list
 	// origin shifts this node's sweep against everyone else's; 0 until chosen.
@@ -29,7 +30,8 @@ type published struct {
 	// this should hold the record too. All ones if there were fewer than K.
 	radius overlay.ID
 	alarm  *alarm
-	queued bool // an announcement is running or waiting to
+	queued bool  // an announcement is running or waiting to
+	failed uint8 // announcements in a row that nobody answered
 }
 
 // anyDistance is the greatest distance there is.
@@ -40,8 +42,14 @@ var anyDistance = func() (d overlay.ID) {
 	return d
 }()
 
-// retry is how soon after a node's first contact it announces what nobody holds.
-const retry = 2 * time.Second
+const (
+	// retry is how soon after a node meets somebody it announces what nobody
+	// holds.
+	retry = 2 * time.Second
+	// retryFirst and retryLast are how soon an announcement that nobody answered
+	// is tried again, the first time and in the long run.
+	retryFirst, retryLast = time.Minute, time.Hour
+)
 
 // get returns the key's entry, or nil.
 func (p *publisher) get(id overlay.ID) *published {
@@ -65,12 +73,12 @@ func (p *publisher) add(key overlay.Key) *published {
 }
 
 // stop ends the announcements of a key.
-func (p *publisher) stop(m *Machine, key overlay.Key) {
+func (p *publisher) stop(key overlay.Key) {
 	i, ok := p.at[key.ID()]
 	if !ok {
 		return
 	}
-	m.timers.stop(p.list[i].alarm)
+	p.m.timers.stop(p.list[i].alarm)
 	last := len(p.list) - 1
 	p.list[i] = p.list[last]
 	p.at[p.list[i].key.ID()] = i
@@ -81,7 +89,8 @@ func (p *publisher) stop(m *Machine, key overlay.Key) {
 
 // schedule sets the key's next turn in the sweep. A turn that comes very soon is
 // left out, so the time between two is 1/8 to 9/8 of the interval.
-func (p *publisher) schedule(m *Machine, pub *published) {
+func (p *publisher) schedule(pub *published) {
+	m := p.m
 	interval := m.cfg.Records.Reprovide
 	if p.origin == 0 {
 		p.origin = 1 + time.Duration(m.cfg.Rand.Int64N(int64(interval)))
@@ -96,22 +105,23 @@ func (p *publisher) schedule(m *Machine, pub *published) {
 		wait += interval
 	}
 	m.timers.stop(pub.alarm)
-	pub.alarm = m.after(wait, func() { p.announce(m, pub) })
+	pub.alarm = m.after(wait, func() { p.announce(pub) })
 }
 
 // retryIn brings the key's next announcement forward.
-func (p *publisher) retryIn(m *Machine, pub *published, d time.Duration) {
-	m.timers.stop(pub.alarm)
-	pub.alarm = m.after(d, func() { p.announce(m, pub) })
+func (p *publisher) retryIn(pub *published, d time.Duration) {
+	p.m.timers.stop(pub.alarm)
+	pub.alarm = p.m.after(d, func() { p.announce(pub) })
 }
 
 // announce queues an announcement in the background.
-func (p *publisher) announce(m *Machine, pub *published) {
+func (p *publisher) announce(pub *published) {
+	m := p.m
 	if pub.queued {
 		return
 	}
 	pub.queued = true
-	m.later(func(done func()) {
+	m.background.do(m, func(done func()) {
 		if p.get(pub.key.ID()) != pub { // no longer provided
 			pub.queued = false
 			done()
@@ -122,29 +132,37 @@ func (p *publisher) announce(m *Machine, pub *published) {
 	})
 }
 
-// welcome gives a new contact the records that it should hold. Those that
-// nobody holds yet are announced in full: the node was alone until now.
-func (p *publisher) welcome(m *Machine, c *overlay.Contact) {
+// resume brings forward the announcements of what nobody holds: the node was
+// alone, and now there is somebody.
+func (p *publisher) resume() {
+	for _, pub := range p.list {
+		if soon := p.m.now.Add(retry); pub.holders == 0 && !pub.queued &&
+			(pub.alarm == nil || pub.alarm.index < 0 || pub.alarm.at.After(soon)) {
+			p.retryIn(pub, retry)
+		}
+	}
+}
+
+// welcome gives a new contact the records that it should hold.
+func (p *publisher) welcome(c *overlay.Contact) {
+	m := p.m
 	for _, pub := range p.list {
 		switch {
-		case pub.queued:
-		case pub.holders == 0:
-			if pub.alarm == nil || pub.alarm.index < 0 || pub.alarm.at.After(m.now.Add(retry)) {
-				p.retryIn(m, pub, retry)
-			}
+		case pub.queued || pub.holders == 0:
 		case pub.key.ID().Xor(c.ID).Compare(pub.radius) < 0:
 			pub.holders++
-			m.post(func() {
+			m.outbox.post(m, func() {
 				if p.get(pub.key.ID()) == pub {
-					m.tellProvider(c, pub.key)
+					p.tell(c, pub.key)
 				}
 			})
 		}
 	}
 }
 
-// tellProvider announces this node as a provider to one node.
-func (m *Machine) tellProvider(to *overlay.Contact, key overlay.Key) {
+// tell announces this node as a provider to one node.
+func (p *publisher) tell(to *overlay.Contact, key overlay.Key) {
+	m := p.m
 	addrs := within(m.self.Addrs, audience(m.self.Addrs, to))
 	me := &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: addrs}
 	m.tell(to, &Message{Type: AddProvider, Key: key.Preimage(), Providers: []*overlay.Contact{me}})
@@ -167,12 +185,14 @@ func (a *announcement) over(l *lookup) {
 	res := overlay.Result{Path: l.trace(m.cfg.K)}
 	err := l.verdict()
 	if m.publisher.get(pub.key.ID()) == pub { // it is still provided
-		if err == nil {
+		m.publisher.schedule(pub)
+		switch {
+		case err == nil:
+			pub.failed = 0
 			res.Stored = a.store(res.Path.Closest)
-		}
-		m.publisher.schedule(m, pub)
-		if err != nil && m.table.size > 0 { // all were silent: try again before long
-			m.publisher.retryIn(m, pub, m.jitter(time.Minute))
+		case m.table.size > 0: // all were silent: try again before long
+			m.publisher.retryIn(pub, m.jitter(min(retryFirst<<min(pub.failed, 10), retryLast)))
+			pub.failed++
 		}
 	}
 	a.then(res, err)
@@ -183,10 +203,10 @@ func (a *announcement) store(closest []overlay.Contact) int {
 	m, pub := a.m, a.pub
 	for i := range closest {
 		if c := &closest[i]; c.Peer != m.self.Peer { // we always answer with ourselves
-			m.tellProvider(c, pub.key)
+			m.publisher.tell(c, pub.key)
 		}
 	}
-	pub.holders, pub.radius = len(closest), anyDistance
+	pub.holders, pub.radius = len(closest), anyDistance // all ones: few, so every newcomer is due one
 	if n := len(closest); n >= m.cfg.K {
 		pub.radius = pub.key.ID().Xor(closest[n-1].ID)
 	}
@@ -200,7 +220,7 @@ type provideOp struct {
 	lookup *lookup
 }
 
-func (m *Machine) startProvide(id overlay.OpID, q overlay.Provide) error {
+func startProvide(m *Machine, id overlay.OpID, q overlay.Provide) error {
 	if err := keyError(q.Key, MaxProviderKey); err != nil {
 		return err
 	}
@@ -218,7 +238,7 @@ func (op *provideOp) stop() overlay.Result {
 	if op.lookup != nil && !op.lookup.ended {
 		op.pub.queued = false
 		if op.m.publisher.get(op.pub.key.ID()) == op.pub && !op.m.closed {
-			op.m.publisher.retryIn(op.m, op.pub, op.m.jitter(time.Minute))
+			op.m.publisher.retryIn(op.pub, op.m.jitter(retryFirst))
 		}
 	}
 	return partial(op.lookup, op.m.cfg.K)

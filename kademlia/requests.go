@@ -66,7 +66,7 @@ func (m *Machine) answered(ev overlay.Answer) {
 		m.requests.observe(m.now.Sub(r.sent))
 		if m.admissible(r.to) {
 			m.table.seen(now, r.to)
-			m.makeRoom(r.to)
+			m.checks.makeRoom(r.to)
 		}
 	case errors.Is(err, overlay.ErrRefused) && r.kind == PutValue:
 		// It is alive and does not want this value.

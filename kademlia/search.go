@@ -18,7 +18,7 @@ type searchOp struct {
 	lookup *lookup
 }
 
-func (m *Machine) startSearch(id overlay.OpID, q overlay.FindProviders) error {
+func startSearch(m *Machine, id overlay.OpID, q overlay.FindProviders) error {
 	if err := keyError(q.Key, MaxProviderKey); err != nil {
 		return err
 	}

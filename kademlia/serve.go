@@ -9,10 +9,13 @@ import (
 	"ringswap/overlay"
 )
 
-// serve answers a request of another node. It always replies exactly once, in
-// the same step.
-func (m *Machine) serve(ev overlay.Inbound) {
-	reply, err := m.respond(&ev)
+// server answers the requests of other nodes.
+type server struct{ m *Machine }
+
+// serve answers a request. It always replies exactly once, in the same step.
+func (s server) serve(ev overlay.Inbound) {
+	m := s.m
+	reply, err := s.respond(&ev)
 	if err != nil {
 		m.emit(overlay.Reply{Req: ev.Req, Err: err})
 		return
@@ -25,7 +28,8 @@ func (m *Machine) serve(ev overlay.Inbound) {
 }
 
 // respond returns the answer to a request, or nil for one that has none.
-func (m *Machine) respond(ev *overlay.Inbound) (*Message, error) {
+func (s server) respond(ev *overlay.Inbound) (*Message, error) {
+	m := s.m
 	msg, ok := ev.Msg.(*Message)
 	switch {
 	case m.closed:
@@ -39,22 +43,22 @@ func (m *Machine) respond(ev *overlay.Inbound) (*Message, error) {
 	}
 	if ev.Server {
 		from := ev.From
-		m.meet(&from)
+		m.checks.meet(&from)
 	}
 	if !m.server {
 		return nil, fmt.Errorf("%w: this node is a client", overlay.ErrRefused)
 	}
 	switch msg.Type {
 	case FindNode:
-		return m.serveFindNode(ev, msg)
+		return s.findNode(ev, msg)
 	case GetProviders:
-		return m.serveGetProviders(ev, msg)
+		return s.getProviders(ev, msg)
 	case AddProvider:
-		return nil, m.serveAddProvider(ev, msg)
+		return nil, s.addProvider(ev, msg)
 	case GetValue:
-		return m.serveGetValue(ev, msg)
+		return s.getValue(ev, msg)
 	case PutValue:
-		return m.servePutValue(msg)
+		return s.putValue(msg)
 	case Ping:
 		return &Message{Type: Ping, Key: msg.Key}, nil
 	}
@@ -63,10 +67,11 @@ func (m *Machine) respond(ev *overlay.Inbound) (*Message, error) {
 
 // closer are the nodes nearest to the key that the asker can reach, without the
 // asker and this node.
-func (m *Machine) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
+func (s server) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
+	m := s.m
 	reach := scopeOfAsker(ev.Remote)
-	list := m.table.closest(key, m.answerSize(), func(e *entry) bool {
-		return !e.silent() && e.c.Peer != ev.From.Peer && m.reachable(e.c, reach)
+	list := m.table.closest(key, s.answerSize(), func(e *entry) bool {
+		return !e.silent() && e.c.Peer != ev.From.Peer && s.reachable(e.c, reach)
 	})
 	for i, c := range list {
 		list[i] = contactWithin(c, reach)
@@ -77,26 +82,28 @@ func (m *Machine) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact
 // answerSize is the number of contacts in an answer: K, and as many more as are
 // likely dead, so that the asker is left with K that live even though dead ones
 // stand between them. Nobody accepts more than 2K.
-func (m *Machine) answerSize() int {
+func (s server) answerSize() int {
+	m := s.m
 	const margin = 3
 	return min(m.cfg.K+int(margin*m.requests.doubt*float64(m.cfg.K)), 2*m.cfg.K, MaxCloser)
 }
 
 // reachable reports whether someone at that scope can use any address of c.
-func (m *Machine) reachable(c *overlay.Contact, reach scope) bool {
+func (s server) reachable(c *overlay.Contact, reach scope) bool {
 	for _, a := range c.Addrs {
 		if scopeOf(a) >= reach {
 			return true
 		}
 	}
-	return m.cfg.Table.Addressless && len(c.Addrs) == 0
+	return s.m.cfg.Table.Addressless && len(c.Addrs) == 0
 }
 
-func (m *Machine) serveFindNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
+func (s server) findNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	m := s.m
 	if len(msg.Key) == 0 {
 		return nil, bad("FIND_NODE without a key")
 	}
-	list := m.closer(ev, overlay.RawKey(msg.Key).ID())
+	list := s.closer(ev, overlay.RawKey(msg.Key).ID())
 	if peer.ID(msg.Key) == m.self.Peer { // the public specification's exception: the target itself
 		list = append([]*overlay.Contact{contactWithin(m.self, scopeOfAsker(ev.Remote))}, list...)
 	}
@@ -111,7 +118,8 @@ func providerKey(msg *Message) (overlay.ID, error) {
 	return overlay.RawKey(msg.Key).ID(), nil
 }
 
-func (m *Machine) serveGetProviders(ev *overlay.Inbound, msg *Message) (*Message, error) {
+func (s server) getProviders(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	m := s.m
 	key, err := providerKey(msg)
 	if err != nil {
 		return nil, err
@@ -124,13 +132,14 @@ func (m *Machine) serveGetProviders(ev *overlay.Inbound, msg *Message) (*Message
 	for _, c := range m.providers.get(m.now, key) {
 		list = append(list, contactWithin(c, reach))
 	}
-	return &Message{Type: GetProviders, Key: msg.Key, Closer: m.closer(ev, key), Providers: list}, nil
+	return &Message{Type: GetProviders, Key: msg.Key, Closer: s.closer(ev, key), Providers: list}, nil
 }
 
-// serveAddProvider keeps a provider record. Only the provider itself can give
+// addProvider keeps a provider record. Only the provider itself can give
 // it, and of the addresses in it only those are kept that others at the
 // provider's place can use.
-func (m *Machine) serveAddProvider(ev *overlay.Inbound, msg *Message) error {
+func (s server) addProvider(ev *overlay.Inbound, msg *Message) error {
+	m := s.m
 	key, err := providerKey(msg)
 	if err != nil {
 		return err
@@ -150,23 +159,25 @@ func (m *Machine) serveAddProvider(ev *overlay.Inbound, msg *Message) error {
 	return fmt.Errorf("%w: a provider record must come from the provider", overlay.ErrRefused)
 }
 
-func (m *Machine) serveGetValue(ev *overlay.Inbound, msg *Message) (*Message, error) {
+func (s server) getValue(ev *overlay.Inbound, msg *Message) (*Message, error) {
+	m := s.m
 	if len(msg.Key) == 0 {
 		return nil, bad("GET_VALUE without a key")
 	}
 	key := overlay.RawKey(msg.Key).ID()
-	out := &Message{Type: GetValue, Key: msg.Key, Closer: m.closer(ev, key)}
-	if v := m.values.get(m.now, key); v != nil {
+	out := &Message{Type: GetValue, Key: msg.Key, Closer: s.closer(ev, key)}
+	if v := m.values.get(key); v != nil {
 		out.Record = v.record()
 	}
 	return out, nil
 }
 
-func (m *Machine) servePutValue(msg *Message) (*Message, error) {
+func (s server) putValue(msg *Message) (*Message, error) {
+	m := s.m
 	if len(msg.Key) == 0 || msg.Record == nil || !bytes.Equal(msg.Key, msg.Record.Key) {
 		return nil, bad("PUT_VALUE without a record of its key")
 	}
-	err := m.keepValue(overlay.RawKey(msg.Key), msg.Record.Value, m.publishedAt(msg.Record))
+	err := m.values.keep(overlay.RawKey(msg.Key), msg.Record.Value, publishedAt(m.now, msg.Record))
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package kademlia
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"ringswap/overlay"
@@ -11,7 +10,7 @@ import (
 
 // valueTable holds the values that this node keeps for the network.
 type valueTable struct {
-	cfg  *RecordConfig
+	m    *Machine
 	list []*storedValue
 	at   map[overlay.ID]int // index in list
 }
@@ -28,8 +27,8 @@ type storedValue struct {
 	alarm     *alarm // its next republication
 }
 
-func (t *valueTable) get(now time.Time, key overlay.ID) *storedValue {
-	if i, ok := t.at[key]; ok && now.Before(t.list[i].expires) {
+func (t *valueTable) get(key overlay.ID) *storedValue {
+	if i, ok := t.at[key]; ok && t.m.now.Before(t.list[i].expires) {
 		return t.list[i]
 	}
 	return nil
@@ -50,8 +49,9 @@ func (t *valueTable) remove(i int) *storedValue {
 
 // makeRoom drops a value that is farther from this node than key is, if one of a
 // few drawn at random is.
-func (t *valueTable) makeRoom(rng *rand.Rand, self, key overlay.ID) *storedValue {
+func (t *valueTable) makeRoom(key overlay.ID) *storedValue {
 	const draws = 8
+	self, rng := t.m.self.ID, t.m.cfg.Rand
 	worst := -1
 	for range draws {
 		i := rng.IntN(len(t.list))
@@ -73,7 +73,8 @@ const leastLife = 5 * time.Minute
 // every further node in between (paper, section 2.3: "exponentially inversely
 // proportional to the number of nodes between the current node and the node
 // whose ID is closest to the key").
-func (m *Machine) lifetime(key overlay.ID) time.Duration {
+func (t *valueTable) lifetime(key overlay.ID) time.Duration {
+	m := t.m
 	between := m.table.closerThanSelf(key, 4*m.cfg.K) - m.cfg.K + 1
 	life := m.cfg.Records.ValueTTL
 	for ; between > 0 && life > leastLife; between-- {
@@ -82,37 +83,37 @@ func (m *Machine) lifetime(key overlay.ID) time.Duration {
 	return max(life, min(leastLife, m.cfg.Records.ValueTTL))
 }
 
-// keepValue checks a value and keeps it. published is when its publisher stored
+// keep checks a value and keeps it. published is when its publisher stored
 // it. It returns an error if the value is not valid, has expired, is worse than
 // the one that is here, or finds no room.
-func (m *Machine) keepValue(key overlay.Key, value []byte, published time.Time) error {
+func (t *valueTable) keep(key overlay.Key, value []byte, published time.Time) error {
+	m := t.m
 	if err := keyError(key, MaxKey); err != nil {
 		return err
 	}
 	if len(value) == 0 || len(value) > MaxValue {
 		return bad("a value of %d bytes", len(value))
 	}
-	t := &m.values
-	pre := key.Preimage()
-	if err := t.cfg.Validator.Validate(pre, value); err != nil {
+	pre, check := key.Preimage(), m.cfg.Records.Validator
+	if err := check.Validate(pre, value); err != nil {
 		return err
 	}
 	if published.After(m.now) {
 		published = m.now
 	}
-	v := t.get(m.now, key.ID())
-	if v != nil && !bytes.Equal(v.value, value) && !t.cfg.Validator.Better(pre, value, v.value) {
+	v := t.get(key.ID())
+	if v != nil && !bytes.Equal(v.value, value) && !check.Better(pre, value, v.value) {
 		return fmt.Errorf("%w: a value that is as good is here", overlay.ErrRefused)
 	}
 	if v != nil && bytes.Equal(v.value, value) && v.published.After(published) {
 		published = v.published
 	}
-	expires := published.Add(m.lifetime(key.ID()))
+	expires := published.Add(t.lifetime(key.ID()))
 	if !m.now.Before(expires) {
 		return fmt.Errorf("%w: the value is %v old", overlay.ErrRefused, m.now.Sub(published))
 	}
 	if v == nil {
-		if v = m.newValue(key); v == nil {
+		if v = t.create(key); v == nil {
 			return fmt.Errorf("%w: no room for another value", overlay.ErrRefused)
 		}
 	}
@@ -120,13 +121,14 @@ func (m *Machine) keepValue(key overlay.Key, value []byte, published time.Time) 
 	return nil
 }
 
-func (m *Machine) newValue(key overlay.Key) *storedValue {
-	t := &m.values
+// create makes room for a new value. It returns nil if there is none.
+func (t *valueTable) create(key overlay.Key) *storedValue {
+	m := t.m
 	if i, ok := t.at[key.ID()]; ok { // one that has expired
 		m.timers.stop(t.remove(i).alarm)
 	}
-	if len(t.list) >= t.cfg.MaxValues {
-		out := t.makeRoom(m.cfg.Rand, m.self.ID, key.ID())
+	if len(t.list) >= m.cfg.Records.MaxValues {
+		out := t.makeRoom(key.ID())
 		if out == nil {
 			return nil
 		}
@@ -138,7 +140,7 @@ func (m *Machine) newValue(key overlay.Key) *storedValue {
 	v := &storedValue{key: key}
 	t.at[key.ID()] = len(t.list)
 	t.list = append(t.list, v)
-	v.alarm = m.after(m.jitter(t.cfg.ValueRepublish), func() { m.republish(v) })
+	v.alarm = m.after(m.jitter(m.cfg.Records.ValueRepublish), func() { t.republish(v) })
 	return v
 }
 
@@ -146,17 +148,18 @@ func (m *Machine) newValue(key overlay.Key) *storedValue {
 // unless someone did so within the interval (paper, section 2.5). The jitter
 // sees to it that one of the holders is the first. The nearest subtree is known
 // in full, so no lookup is needed.
-func (m *Machine) republish(v *storedValue) {
+func (t *valueTable) republish(v *storedValue) {
+	m := t.m
 	every := m.cfg.Records.ValueRepublish
 	if quiet := m.now.Sub(v.stored); quiet >= every/2 {
 		v.stored = m.now
 		if m.table.closerThanSelf(v.key.ID(), m.cfg.K) < m.cfg.K {
 			for _, c := range m.table.closest(v.key.ID(), m.cfg.K, nil) {
-				m.post(func() { m.giveValue(c, v, nil) })
+				m.outbox.post(m, func() { v.giveTo(m, c, nil) })
 			}
 		}
 	}
-	v.alarm = m.after(every/2+m.jitter(every/2), func() { m.republish(v) })
+	v.alarm = m.after(every/2+m.jitter(every/2), func() { t.republish(v) })
 }
 
 // record is the value as it travels.
@@ -170,23 +173,24 @@ func (v *storedValue) record() *Record {
 // publishedAt is when a record that we were given was published: what its sender
 // says, unless that is not to be read or lies in the future. A sender that says
 // nothing publishes it.
-func (m *Machine) publishedAt(r *Record) time.Time {
+func publishedAt(now time.Time, r *Record) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, r.TimeReceived)
-	if err != nil || at.After(m.now) {
-		return m.now
+	if err != nil || at.After(now) {
+		return now
 	}
 	return at
 }
 
-// giveValue stores a value at another node.
-func (m *Machine) giveValue(to *overlay.Contact, v *storedValue, then func(*Message, error)) {
+// giveTo stores the value at another node.
+func (v *storedValue) giveTo(m *Machine, to *overlay.Contact, then func(*Message, error)) {
 	m.ask(to, &Message{Type: PutValue, Key: v.key.Preimage(), Record: v.record()}, then)
 }
 
 // handOver gives a new contact the values that it is now responsible for. Of
 // all holders only the nearest to the key does so (paper, section 2.5).
-func (m *Machine) handOver(c *overlay.Contact) {
-	for _, v := range m.values.list {
+func (t *valueTable) handOver(c *overlay.Contact) {
+	m := t.m
+	for _, v := range t.list {
 		key := v.key.ID()
 		rivals := m.table.closerThanSelf(key, 2)
 		if key.Closer(c.ID, m.self.ID) {
@@ -197,7 +201,7 @@ func (m *Machine) handOver(c *overlay.Contact) {
 		}
 		nearer := m.table.closest(key, m.cfg.K, nil)
 		if key.Closer(c.ID, m.self.ID) || len(nearer) < m.cfg.K || !key.Closer(nearer[len(nearer)-1].ID, c.ID) {
-			m.post(func() { m.giveValue(c, v, nil) })
+			m.outbox.post(m, func() { v.giveTo(m, c, nil) })
 		}
 	}
 }
@@ -207,9 +211,10 @@ const maxBequest = 256
 
 // bequeath sends every value for which this node is responsible to the node
 // that will be responsible in its place.
-func (m *Machine) bequeath() {
+func (t *valueTable) bequeath() {
+	m := t.m
 	sent := 0
-	for _, v := range m.values.list {
+	for _, v := range t.list {
 		key := v.key.ID()
 		if sent == maxBequest {
 			return
@@ -227,9 +232,9 @@ func (m *Machine) bequeath() {
 	}
 }
 
-// expireValues drops what has expired.
-func (m *Machine) expireValues() {
-	t := &m.values
+// expire drops what has expired.
+func (t *valueTable) expire() {
+	m := t.m
 	for i := len(t.list) - 1; i >= 0; i-- {
 		if !m.now.Before(t.list[i].expires) {
 			m.timers.stop(t.remove(i).alarm)

@@ -1,7 +1,6 @@
 package kademlia
 
 import (
-	"fmt"
 	"slices"
 
 	"ringswap/overlay"
@@ -27,6 +26,8 @@ type table struct {
 	// contacts that came into the table, came in from the replacement cache (and
 	// so have been out of sight for a while), and left it.
 	joined, promoted, left []*overlay.Contact
+	// revived says that a silent contact has been heard of again.
+	revived bool
 }
 
 func newTable(self overlay.ID, k int, cfg *TableConfig) table {
@@ -65,6 +66,18 @@ func (t *table) nearDepth() int {
 	return 0
 }
 
+// near reports whether one of these is, or would be, in the smallest subtree
+// around this node with K contacts, whose nodes share its keys.
+func (t *table) near(list []*overlay.Contact) bool {
+	depth := t.nearDepth()
+	for _, c := range list {
+		if t.self.CommonPrefixLen(c.ID) >= depth {
+			return true
+		}
+	}
+	return false
+}
+
 // room is the most contacts that bucket d may hold. Between the depth near and
 // the last bucket all are kept; the bound there is for crowds that an attacker
 // makes. The last bucket splits instead.
@@ -91,6 +104,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 			e.c = c
 		}
 		if revived {
+			t.revived = true
 			t.settle()
 		}
 		return
@@ -312,54 +326,20 @@ func compareDistance(target, a, b overlay.ID) int {
 }
 
 // closerThanSelf counts the answering contacts that are nearer to target than
-// this node, up to limit. Whoever is nearer shares the first bit in which this
-// node differs from target, and so is in target's bucket.
+// this node, up to limit. Whoever differs from target in an earlier bit than this
+// node does is not, so only target's bucket and deeper ones matter.
 func (t *table) closerThanSelf(target overlay.ID, limit int) int {
 	n := 0
-	d := t.depthOf(target)
-	for i := range t.buckets[d].live {
-		e := &t.buckets[d].live[i]
-		if !e.silent() && target.Closer(e.c.ID, t.self) {
+	for d := t.depthOf(target); d < len(t.buckets); d++ {
+		for i := range t.buckets[d].live {
+			e := &t.buckets[d].live[i]
+			if e.silent() || !target.Closer(e.c.ID, t.self) {
+				continue
+			}
 			if n++; n == limit {
-				break
+				return n
 			}
 		}
 	}
 	return n
-}
-
-// check returns an error that says which promise of the table is broken.
-func (t *table) check() error {
-	size := 0
-	near := t.nearDepth()
-	seen := make(map[overlay.ID]bool)
-	for d := range t.buckets {
-		b := &t.buckets[d]
-		last := d == len(t.buckets)-1
-		size += len(b.live)
-		if room := t.room(d, near); len(b.live) > room {
-			return fmt.Errorf("bucket %d of %d holds %d contacts, has room for %d", d, len(t.buckets), len(b.live), room)
-		}
-		if len(b.spare) > t.cfg.Spares {
-			return fmt.Errorf("bucket %d has %d spares, has room for %d", d, len(b.spare), t.cfg.Spares)
-		}
-		for i, e := range slices.Concat(b.live, b.spare) {
-			cpl := t.self.CommonPrefixLen(e.c.ID)
-			switch {
-			case e.c.ID == t.self:
-				return fmt.Errorf("bucket %d holds this node itself", d)
-			case seen[e.c.ID]:
-				return fmt.Errorf("bucket %d: %s is in the table twice", d, e.c.ID.Short())
-			case cpl < d || cpl > d && !last:
-				return fmt.Errorf("bucket %d holds %s, which shares %d bits", d, e.c.ID.Short(), cpl)
-			case i < len(b.live) && !t.diverse(e.c):
-				return fmt.Errorf("bucket %d: too many contacts in the address block of %s", d, e.c.ID.Short())
-			}
-			seen[e.c.ID] = true
-		}
-	}
-	if size != t.size {
-		return fmt.Errorf("table counts %d contacts, holds %d", t.size, size)
-	}
-	return nil
 }

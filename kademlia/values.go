@@ -20,7 +20,7 @@ type putOp struct {
 	stored  int
 }
 
-func (m *Machine) startPut(id overlay.OpID, q overlay.PutValue) error {
+func startPut(m *Machine, id overlay.OpID, q overlay.PutValue) error {
 	if err := keyError(q.Key, MaxKey); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (op *putOp) over(l *lookup) {
 		c := &op.path.Closest[i]
 		if c.Peer != m.self.Peer {
 			first = append(first, c)
-		} else if m.keepValue(op.value.key, op.value.value, m.now) == nil {
+		} else if m.values.keep(op.value.key, op.value.value, m.now) == nil {
 			op.stored++
 		}
 	}
@@ -67,7 +67,7 @@ func (op *putOp) over(l *lookup) {
 
 func (op *putOp) give(c *overlay.Contact) {
 	op.waiting++
-	op.m.giveValue(c, op.value, func(msg *Message, err error) {
+	op.value.giveTo(op.m, c, func(msg *Message, err error) {
 		if op.m.ops[op.id] != operation(op) {
 			return
 		}
@@ -121,12 +121,12 @@ type getOp struct {
 	lookup  *lookup
 }
 
-func (m *Machine) startGet(id overlay.OpID, q overlay.GetValue) error {
+func startGet(m *Machine, id overlay.OpID, q overlay.GetValue) error {
 	if err := keyError(q.Key, MaxKey); err != nil {
 		return err
 	}
 	op := &getOp{m: m, id: id, key: q.Key}
-	if v := m.values.get(m.now, q.Key.ID()); v != nil {
+	if v := m.values.get(q.Key.ID()); v != nil {
 		op.best = &storedValue{key: v.key, value: v.value, published: v.published}
 	}
 	m.register(id, op)
@@ -146,7 +146,7 @@ func (op *getOp) took(l *lookup, from *candidate, msg *Message) (enough bool) {
 	case op.best == nil || !bytes.Equal(r.Value, op.best.value) && check.Better(pre, r.Value, op.best.value):
 		op.worse = append(op.worse, op.holders...)
 		op.holders = []*candidate{from}
-		op.best = &storedValue{key: op.key, value: r.Value, published: m.publishedAt(r)}
+		op.best = &storedValue{key: op.key, value: r.Value, published: publishedAt(m.now, r)}
 	case bytes.Equal(r.Value, op.best.value):
 		op.holders = append(op.holders, from)
 	default:
@@ -177,7 +177,7 @@ func (op *getOp) over(l *lookup) {
 func (op *getOp) repair(l *lookup) {
 	m, best := op.m, op.best
 	for _, c := range op.worse {
-		m.post(func() { m.giveValue(c.c, best, nil) })
+		m.outbox.post(m, func() { best.giveTo(m, c.c, nil) })
 	}
 	var nearest *candidate
 	for _, c := range op.lacked {
@@ -186,7 +186,7 @@ func (op *getOp) repair(l *lookup) {
 		}
 	}
 	if nearest != nil {
-		m.post(func() { m.giveValue(nearest.c, best, nil) })
+		m.outbox.post(m, func() { best.giveTo(m, nearest.c, nil) })
 	}
 }
 

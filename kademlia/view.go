@@ -1,7 +1,6 @@
 package kademlia
 
 import (
-	"fmt"
 	"time"
 
 	"ringswap/overlay"
@@ -90,56 +89,4 @@ func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
 	}
 	m.table.joined, m.table.promoted, m.table.left = nil, nil, nil
 	return m.table.size
-}
-
-// CheckInvariants returns an error that names the first promise about the
-// machine's state that does not hold. It costs time proportional to the state.
-func (m *Machine) CheckInvariants() error {
-	if err := m.table.check(); err != nil {
-		return fmt.Errorf("kademlia: table: %w", err)
-	}
-	if err := m.checkRecords(); err != nil {
-		return fmt.Errorf("kademlia: records: %w", err)
-	}
-	if m.closed && (len(m.ops) > 0 || len(m.timers.heap) > 0) {
-		return fmt.Errorf("kademlia: %d operations and %d alarms after leaving", len(m.ops), len(m.timers.heap))
-	}
-	return nil
-}
-
-func (m *Machine) checkRecords() error {
-	t := &m.providers
-	size := 0
-	for i, set := range t.list {
-		size += len(set.records)
-		if t.at[set.key] != i {
-			return fmt.Errorf("provider set %d is indexed at %d", i, t.at[set.key])
-		}
-		if len(set.records) > t.cfg.MaxProviders {
-			return fmt.Errorf("%d providers of one key", len(set.records))
-		}
-		for j := 1; j < len(set.records); j++ {
-			if set.records[j].expires.Before(set.records[j-1].expires) {
-				return fmt.Errorf("provider records of %s out of order", set.key.Short())
-			}
-		}
-	}
-	perID := 0
-	for _, n := range t.perID {
-		perID += n
-		if n > t.cfg.MaxPerPeer {
-			return fmt.Errorf("one provider has %d records", n)
-		}
-	}
-	switch {
-	case size != t.size || perID != size:
-		return fmt.Errorf("%d provider records, counted as %d and %d", size, t.size, perID)
-	case len(t.list) > t.cfg.MaxKeys || len(t.at) != len(t.list):
-		return fmt.Errorf("%d provider sets, %d indexed", len(t.list), len(t.at))
-	case len(m.values.list) > m.values.cfg.MaxValues || len(m.values.at) != len(m.values.list):
-		return fmt.Errorf("%d values, %d indexed", len(m.values.list), len(m.values.at))
-	case len(m.publisher.at) != len(m.publisher.list):
-		return fmt.Errorf("%d keys provided, %d indexed", len(m.publisher.list), len(m.publisher.at))
-	}
-	return nil
 }
