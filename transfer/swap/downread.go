@@ -54,6 +54,9 @@ func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reade
 	switch h.Type {
 	case wire.TypeState:
 		m, err := wire.ParseState(b)
+		if err == nil && m.Status == wire.StatusPartial {
+			err = p.afford(ctx, m.Chunks)
+		}
 		if err == nil {
 			err = p.state(ctx, st, m)
 		}
@@ -61,11 +64,17 @@ func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reade
 	case wire.TypeBitmap:
 		m, err := wire.ParseBitmap(b)
 		if err == nil {
+			err = p.afford(ctx, 8*uint64(len(m.Bits)))
+		}
+		if err == nil {
 			err = p.bitmap(m)
 		}
 		return err
 	case wire.TypeHave:
 		m, err := wire.ParseHave(b)
+		if err == nil {
+			err = p.afford(ctx, m.Chunks())
+		}
 		if err == nil {
 			err = p.have(m)
 		}
@@ -76,6 +85,21 @@ func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reade
 		err = p.refused(m)
 	}
 	return err
+}
+
+// News from a peer costs a token a frame and one for so many chunks that it
+// concerns; a peer that has spent its burst waits. The burst is enough to tell
+// of the largest bitmap twice.
+const (
+	newsPerSecond = 50
+	newsBurst     = 4 * wire.MaxChunks / newsChunks
+	newsChunks    = 4096
+)
+
+// afford waits until news of that many chunks is within what a peer may make us
+// work through.
+func (p *downstream) afford(ctx context.Context, chunks uint64) error {
+	return p.news.WaitN(ctx, 1+int(min(chunks, wire.MaxChunks)/newsChunks))
 }
 
 func (p *downstream) state(ctx context.Context, st network.Stream, m wire.State) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 )
 
 // Ways in which a peer breaks the protocol towards a session.
@@ -49,6 +50,7 @@ type downstream struct {
 	requests map[uint64]*request
 	outbox   []byte
 	wrote    chan struct{} // capacity 1: outbox has something
+	news     *rate.Limiter // of what the peer says it has
 
 	received int64 // bytes that came
 	verified int64 // bytes of blocks that matched
@@ -177,6 +179,7 @@ func (p *downstream) use(ctx context.Context, cancel context.CancelFunc, st netw
 	s.mu.Lock()
 	p.limited = st.Conn().Stat().Limited
 	p.requests = make(map[uint64]*request)
+	p.news = rate.NewLimiter(newsPerSecond, newsBurst)
 	p.wrote = make(chan struct{}, 1)
 	p.outbox = wire.Hello{Version: wire.Version, Root: s.root}.Append(nil)
 	signal(p.wrote)

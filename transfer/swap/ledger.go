@@ -20,7 +20,7 @@ type Ledger interface {
 
 // MemLedger is a Ledger that forgets with the process. It keeps a bounded
 // number of accounts: when full, a new peer takes the place of the one with the
-// least traffic among a few.
+// least traffic.
 type MemLedger struct {
 	mu       sync.Mutex
 	max      int
@@ -73,17 +73,15 @@ func (l *MemLedger) of(p peer.ID) *account {
 	return a
 }
 
-// evict drops the account with the least traffic of up to 16: strangers that
-// never gave or took much make room, whoever matters stays.
+// evict drops the account with the least traffic: strangers that never gave or
+// took much make room, whoever matters stays. Looking at all of them costs less
+// than the handshake that made it necessary.
 func (l *MemLedger) evict() {
 	var worst peer.ID
-	least, seen := int64(-1), 0
+	least := int64(-1)
 	for p, a := range l.accounts {
 		if sum := a.sent + a.received; least < 0 || sum < least || (sum == least && p < worst) {
 			worst, least = p, sum
-		}
-		if seen++; seen == 16 {
-			break
 		}
 	}
 	delete(l.accounts, worst)

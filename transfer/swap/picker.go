@@ -54,6 +54,8 @@ const (
 	// minKeep is the least that is kept of a segment whose peer went away, so
 	// that a peer that dies often cannot shred a block.
 	minKeep = 16 << 10
+	// minCost is what the smallest block counts as, which bounds their number.
+	minCost = 8 << 10
 	// maxRequests bounds the unanswered requests to one peer; a server takes 512.
 	maxRequests = 256
 )
@@ -213,7 +215,7 @@ func (k *picker) costOf(size int) int {
 	if size == 0 {
 		return k.nodeSize
 	}
-	return max(size, 1<<10)
+	return max(size, minCost)
 }
 
 // room reports whether a further block of that size may become active.

@@ -86,9 +86,9 @@ func (t *Throttle) changes() <-chan struct{} {
 	return t.moved
 }
 
-// take spends n bytes if they may flow now. Otherwise it spends nothing and
-// returns how long to wait before asking again. n is at most turnBytes.
-func (t *Throttle) take(now time.Time, n int) (wait time.Duration, ok bool) {
+// ready reports whether a turn of turnBytes may flow now, and if not, how long
+// that will take.
+func (t *Throttle) ready(now time.Time) (wait time.Duration, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch t.rate {
@@ -97,12 +97,16 @@ func (t *Throttle) take(now time.Time, n int) (wait time.Duration, ok bool) {
 	case Unlimited:
 		return 0, true
 	}
-	r := t.lim.ReserveN(now, min(n, t.lim.Burst()))
-	if wait = r.DelayFrom(now); wait > 0 {
-		r.CancelAt(now)
-		return wait, false
+	missing := float64(t.rate.turnBytes()) - t.lim.TokensAt(now)
+	if missing <= 0 {
+		return 0, true
 	}
-	return 0, true
+	return t.rate.lasts(missing), false
+}
+
+// lasts is how long so many bytes take, a little over.
+func (r Rate) lasts(bytes float64) time.Duration {
+	return time.Duration(bytes/float64(r)*float64(time.Second)) + 100*time.Microsecond
 }
 
 // avail returns how many bytes may flow now.
@@ -126,10 +130,10 @@ func (t *Throttle) spend(now time.Time, n int) time.Time {
 	if t.rate <= 0 {
 		return time.Time{}
 	}
-	t.lim.AllowN(now, min(n, t.lim.Burst()))
+	t.lim.ReserveN(now, min(n, t.lim.Burst())) // which may go below zero
 	missing := minTurn - t.lim.TokensAt(now)
 	if missing <= 0 {
 		return time.Time{}
 	}
-	return now.Add(time.Duration(missing/float64(t.rate)*float64(time.Second)) + time.Millisecond)
+	return now.Add(t.rate.lasts(missing))
 }

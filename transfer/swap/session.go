@@ -178,6 +178,9 @@ func (s *Session) step(f func(k *picker, now time.Time)) {
 	}
 }
 
+// maxSlack is how long a throttle that was opened may go unnoticed.
+const maxSlack = time.Second
+
 // pump asks the picker what to do and does it. s.mu is held.
 func (s *Session) pump() {
 	now := time.Now()
@@ -196,6 +199,9 @@ func (s *Session) pump() {
 	}
 	for _, a := range acts {
 		s.perform(a)
+	}
+	if s.slack.After(now.Add(maxSlack)) {
+		s.slack = now.Add(maxSlack) // a throttle may be opened meanwhile
 	}
 	d := earlier(s.picker.deadline(now), s.slack)
 	if starved := s.picker.starved(); !starved {
@@ -221,7 +227,10 @@ func (s *Session) perform(a action) {
 	case actCancel:
 		p.cancelRequest(a.req)
 	case actKeep:
-		if r := p.requests[a.req]; r != nil && s.jobs[a.key.job] != nil {
+		if p == nil || s.jobs[a.key.job] == nil {
+			return
+		}
+		if r := p.requests[a.req]; r != nil {
 			s.arrival(a.key).keep(a.off, r.buf[:a.n], &s.buffers, a.peer)
 		}
 	case actDiscard:
@@ -248,13 +257,11 @@ func (s *Session) control() {
 			timer.Reset(time.Until(s.next))
 		}
 		s.mu.Unlock()
-		changes := s.throttleChanges()
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.wakeup:
 			continue
-		case <-changes:
 		case <-timer.C:
 		}
 		s.mu.Lock()
@@ -265,15 +272,6 @@ func (s *Session) control() {
 		}
 		s.mu.Unlock()
 	}
-}
-
-// throttleChanges returns a channel that is closed when the first throttle's
-// rate changes; there are at most a few, and each has a turn.
-func (s *Session) throttleChanges() <-chan struct{} {
-	if len(s.cfg.Down) == 0 {
-		return nil
-	}
-	return s.cfg.Down[0].changes()
 }
 
 // giveUp ends the fetches if nobody could deliver for too long. s.mu is held.

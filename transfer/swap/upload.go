@@ -87,15 +87,16 @@ func (u *uploads) dispatch() {
 			break
 		}
 		now := time.Now()
+		if wait, ok := u.throttle.ready(now); !ok {
+			u.again(wait)
+			return
+		}
 		i := u.choker.Next(now, u.candidates(fit))
 		if i < 0 || i >= len(fit) {
 			return
 		}
 		t := fit[i]
-		if wait, ok := u.throttle.take(now, t.bytes); !ok {
-			u.again(wait)
-			return
-		}
+		u.throttle.spend(now, t.bytes)
 		t.since = now
 		u.waiting = slices.DeleteFunc(u.waiting, func(w *turn) bool { return w == t })
 		u.writing = append(u.writing, t)

@@ -14,12 +14,14 @@ import (
 	"ringswap/transfer/swap"
 )
 
-// Host is a libp2p host on loopback TCP. It is closed with the test.
+// Host is a libp2p host, on loopback TCP unless opts say otherwise. It is closed
+// with the test.
 func Host(t testing.TB, opts ...libp2p.Option) host.Host {
 	t.Helper()
-	opts = append([]libp2p.Option{
-		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay(), libp2p.DisableMetrics(),
-	}, opts...)
+	if len(opts) == 0 {
+		opts = append(opts, libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"))
+	}
+	opts = append(opts, libp2p.DisableRelay(), libp2p.DisableMetrics())
 	h, err := libp2p.New(opts...)
 	if err != nil {
 		t.Fatal(err)

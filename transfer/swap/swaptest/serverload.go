@@ -87,13 +87,13 @@ func serverSlowReaders(t *testing.T, start startServer) {
 		t.Errorf("an honest peer needed %v beside slow ones", took)
 	}
 	for _, c := range slow {
-		c.thrownOut()
+		c.ThrownOut()
 	}
 }
 
-// thrownOut waits, without reading anything, until the other side has reset the
+// ThrownOut waits, without reading anything, until the other side has reset the
 // stream.
-func (c *Conn) thrownOut() {
+func (c *Conn) ThrownOut() {
 	c.T.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -7,6 +7,15 @@ type Run struct{ First, Count uint64 }
 // touch each other, so that every set has one encoding.
 type Have struct{ Runs []Run }
 
+// Chunks is the number of chunks that m names.
+func (m Have) Chunks() uint64 {
+	n := uint64(0)
+	for _, r := range m.Runs {
+		n += r.Count
+	}
+	return n
+}
+
 // Append appends the frame to b. The runs must be as Have demands, 1 to MaxRuns
 // of them.
 func (m Have) Append(b []byte) []byte {

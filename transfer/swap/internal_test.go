@@ -1,0 +1,403 @@
+package swap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+
+	"ringswap/transfer/swap/wire"
+)
+
+func TestVerify(t *testing.T) {
+	data := []byte("some bytes")
+	sum := func(code uint64, n int) cid.Cid {
+		h, err := mh.Sum(data, code, n)
+		if err != nil {
+			t.Fatalf("%x: %v", code, err)
+		}
+		return cid.NewCidV1(cid.Raw, h)
+	}
+	for name, c := range map[string]cid.Cid{
+		"sha2-256": sum(mh.SHA2_256, -1), "sha2-512": sum(mh.SHA2_512, -1),
+		"sha3-256": sum(mh.SHA3_256, -1), "sha3-384": sum(mh.SHA3_384, -1), "sha3-512": sum(mh.SHA3_512, -1),
+		"blake2b-256": sum(mh.BLAKE2B_MIN+31, -1), "blake2b-512": sum(mh.BLAKE2B_MAX, -1),
+		"blake3": sum(mh.BLAKE3, -1), "identity": sum(mh.IDENTITY, -1),
+		"cid v0": cid.NewCidV0(sum(mh.SHA2_256, -1).Hash()),
+	} {
+		if err := Verify(c, data); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, wrong := range [][]byte{nil, []byte("some byteS"), append(bytes.Clone(data), 0)} {
+			if err := Verify(c, wrong); !errors.Is(err, ErrMismatch) {
+				t.Errorf("%s: %q passes: %v", name, wrong, err)
+			}
+		}
+	}
+	long, err := mh.Sum(make([]byte, 129), mh.IDENTITY, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]cid.Cid{
+		"sha1": sum(mh.SHA1, -1), "md5": sum(mh.MD5, -1), "murmur": sum(mh.MURMUR3X64_64, -1),
+		"short sha2-256": sum(mh.SHA2_256, 8), "short blake3": sum(mh.BLAKE3, 16), "blake2b-160": sum(mh.BLAKE2B_MIN+19, -1),
+		"long identity": cid.NewCidV1(cid.Raw, long), "undefined": cid.Undef,
+	} {
+		if err := CheckHash(c); !errors.Is(err, ErrHash) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := Verify(c, data); !errors.Is(err, ErrHash) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestBitset(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 200 {
+		n := rng.IntN(100)
+		s, oracle := newBitset(n), make(map[int]bool)
+		for range 200 {
+			i := rng.IntN(120) - 10
+			if rng.IntN(2) == 0 {
+				if got, want := s.set(i), i >= 0 && i < n && !oracle[i]; got != want {
+					t.Fatalf("set %d of %d: %v", i, n, got)
+				}
+				if i >= 0 && i < n {
+					oracle[i] = true
+				}
+			} else {
+				s.clear(i)
+				delete(oracle, i)
+			}
+			if s.has(i) != oracle[i] || s.count != len(oracle) {
+				t.Fatalf("after %d: has %v, count %d of %d", i, s.has(i), s.count, len(oracle))
+			}
+		}
+		var all []int
+		for i := s.next(-5); i >= 0; i = s.next(i + 1) {
+			all = append(all, i)
+		}
+		if len(all) != len(oracle) || !slices.IsSorted(all) {
+			t.Fatalf("members %v of %v", all, oracle)
+		}
+	}
+}
+
+// TestHoldingTellsEverything follows a holding at random moments, as peers with
+// different patience do: each learns exactly what is there.
+func TestHoldingTellsEverything(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		n := 1 + rng.IntN(3000)
+		h := NewHolding(n)
+		type listener struct {
+			f     *follower
+			know  map[uint64]bool
+			state wire.Status
+		}
+		var all []*listener
+		listen := func(l *listener, first bool) {
+			b, _ := l.f.update(nil, first)
+			r := wire.NewReader(bytes.NewReader(b))
+			for {
+				head, err := r.Next()
+				if err != nil {
+					return
+				}
+				body, err := r.Body(head)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch head.Type {
+				case wire.TypeState:
+					m, err := wire.ParseState(body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					l.state, l.know = m.Status, make(map[uint64]bool)
+				case wire.TypeBitmap:
+					m, err := wire.ParseBitmap(body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i := range 8 * len(m.Bits) {
+						if m.Bits[i/8]&(1<<(i%8)) != 0 {
+							l.know[m.First+uint64(i)] = true
+						}
+					}
+				case wire.TypeHave:
+					m, err := wire.ParseHave(body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, run := range m.Runs {
+						for i := range run.Count {
+							l.know[run.First+i] = true
+						}
+					}
+				}
+			}
+		}
+		check := func(l *listener) {
+			want := wire.StatusUnknown
+			have, _ := h.Count()
+			if h.have == nil {
+				want = wire.StatusComplete
+			} else if have > 0 {
+				want = wire.StatusPartial
+			}
+			if l.state != want || (want == wire.StatusPartial && len(l.know) != have) {
+				t.Fatalf("seed %d: told %d of %d chunks, status %d of %d", seed, len(l.know), have, l.state, want)
+			}
+			for i := range l.know {
+				if !h.have.has(int(i)) {
+					t.Fatalf("seed %d: told of %d", seed, i)
+				}
+			}
+		}
+		for range 300 {
+			switch rng.IntN(4) {
+			case 0:
+				l := &listener{f: &follower{h: h}}
+				all = append(all, l)
+				listen(l, true)
+				check(l)
+			case 1:
+				if len(all) > 0 {
+					l := all[rng.IntN(len(all))]
+					listen(l, false)
+					check(l)
+				}
+			default:
+				for range rng.IntN(50) {
+					h.Add(rng.IntN(n))
+				}
+			}
+		}
+		h.Complete()
+		for _, l := range all {
+			listen(l, false)
+			check(l)
+		}
+	}
+}
+
+func TestHoldingWakes(t *testing.T) {
+	h := NewHolding(3)
+	f := &follower{h: h}
+	_, changed := f.update(nil, true)
+	if !h.Add(1) || h.Add(1) || h.Add(3) || h.Add(-1) {
+		t.Error("Add says what is news")
+	}
+	<-changed
+	b, changed := f.update(nil, false)
+	if len(b) == 0 {
+		t.Error("no news after Add")
+	}
+	if b, _ := f.update(nil, false); len(b) != 0 {
+		t.Error("news twice")
+	}
+	h.Withdraw()
+	<-changed
+	h.Complete()
+	if h.Add(2) {
+		t.Error("a withdrawn holding gains chunks")
+	}
+	if b, _ := f.update(nil, false); len(b) == 0 {
+		t.Error("no news of the end")
+	}
+	if have, of := h.Count(); have != 0 || of != 3 {
+		t.Errorf("%d of %d", have, of)
+	}
+}
+
+func TestRoundRobinServesAllAlike(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	r := &RoundRobin{}
+	served := make(map[peer.ID]int)
+	var waiting []Candidate
+	for i := range 20 {
+		waiting = append(waiting, Candidate{Peer: peer.ID(fmt.Sprint(i))})
+	}
+	for range 4000 {
+		rng.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
+		i := r.Next(time.Time{}, waiting)
+		served[waiting[i].Peer]++
+	}
+	for p, n := range served {
+		if n != 200 {
+			t.Errorf("%s was served %d times of 4000", p, n)
+		}
+	}
+	// A newcomer is served next; a crowd that passes by leaves nothing behind.
+	waiting = append(waiting, Candidate{Peer: "new"})
+	if i := r.Next(time.Time{}, waiting); waiting[i].Peer != "new" {
+		t.Errorf("%s before the newcomer", waiting[i].Peer)
+	}
+	for i := range 100_000 {
+		r.Next(time.Time{}, []Candidate{{Peer: peer.ID(fmt.Sprint("x", i))}})
+	}
+	if len(r.turns) > 1000 {
+		t.Errorf("%d peers remembered", len(r.turns))
+	}
+}
+
+func TestLedgerKeepsTheImportant(t *testing.T) {
+	l := NewMemLedger(100)
+	for i := range 50 {
+		l.Sent(peer.ID(fmt.Sprint("friend", i)), 1000)
+		l.Received(peer.ID(fmt.Sprint("friend", i)), 1)
+	}
+	for i := range 10_000 {
+		l.Sent(peer.ID(fmt.Sprint("passer-by", i)), 1)
+	}
+	if len(l.accounts) > 100 {
+		t.Errorf("%d accounts", len(l.accounts))
+	}
+	for i := range 50 {
+		if s, r := l.Account(peer.ID(fmt.Sprint("friend", i))); s != 1000 || r != 1 {
+			t.Errorf("friend %d: sent %d, received %d", i, s, r)
+		}
+	}
+}
+
+// TestUploadsHoldTheRate hands out turns in virtual time: the rate is held to a
+// few per cent, equals get equal shares, and a change counts at once.
+func TestUploadsHoldTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = Rate(1 << 20)
+		u := &uploads{
+			throttle: NewThrottle(limit), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			max: 8 << 20, maxPeer: 1 << 20, patience: time.Hour,
+		}
+		defer u.close()
+		got := make([]int, 4)
+		stop := make(chan struct{})
+		done := make(chan struct{})
+		for i := range got {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for {
+					tn := u.enter(peer.ID(fmt.Sprint(i)), u.throttle.Rate().turnBytes(), func() {})
+					select {
+					case <-tn.granted:
+						got[i] += tn.bytes
+						u.leave(tn)
+					case <-stop:
+						u.leave(tn)
+						return
+					}
+				}
+			}()
+		}
+		sum := func() (n int) {
+			synctest.Wait()
+			for _, g := range got {
+				n += g
+			}
+			return n
+		}
+		time.Sleep(100 * time.Second)
+		if n := sum(); n < 99<<20 || n > 103<<20 {
+			t.Errorf("%d bytes in 100 s at 1 MiB/s", n)
+		}
+		for i, g := range got {
+			if g < 24<<20 || g > 27<<20 {
+				t.Errorf("peer %d of 4 got %d bytes", i, g)
+			}
+		}
+		u.throttle.Set(None)
+		u.wake()
+		before := sum()
+		time.Sleep(time.Hour)
+		if n := sum() - before; n != 0 {
+			t.Errorf("%d bytes while nobody is served", n)
+		}
+		u.throttle.Set(2 * limit)
+		u.wake()
+		before = sum()
+		time.Sleep(10 * time.Second)
+		if n := sum() - before; n < 19<<20 || n > 23<<20 {
+			t.Errorf("%d bytes in 10 s at 2 MiB/s", n)
+		}
+		close(stop)
+		for range got {
+			<-done
+		}
+	})
+}
+
+// TestUploadsPress lets peers that do not take their turn pile up: the bound
+// holds, and whoever blocks the others is ended.
+func TestUploadsPress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &uploads{
+			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			max: 8 * maxTurn, maxPeer: 2 * maxTurn, patience: time.Second,
+		}
+		defer u.close()
+		killed := make(map[*turn]bool)
+		var stuck []*turn
+		for i := range 8 {
+			var tn *turn
+			tn = u.enter(peer.ID(fmt.Sprint("stuck", i/2)), maxTurn, func() { killed[tn] = true })
+			stuck = append(stuck, tn)
+		}
+		third := u.enter("stuck0", maxTurn, func() {})
+		honest := u.enter("honest", maxTurn, func() {})
+		synctest.Wait()
+		select {
+		case <-honest.granted:
+			t.Error("more than the bound is being written")
+		case <-third.granted:
+			t.Error("one peer has more than its share")
+		default:
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if len(killed) != 1 || !killed[stuck[0]] {
+			t.Fatalf("%d turns ended", len(killed))
+		}
+		u.leave(stuck[0])
+		<-honest.granted
+		if u.bytes > u.max {
+			t.Errorf("%d bytes in writing", u.bytes)
+		}
+	})
+}
+
+func TestThrottleIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := NewThrottle(100_000)
+		spent, start := 0, time.Now()
+		for time.Since(start) < 50*time.Second {
+			n := min(th.avail(time.Now()), 40_000)
+			if n < minRange {
+				n = 0
+			}
+			spent += n
+			if at := th.spend(time.Now(), n); !at.IsZero() {
+				time.Sleep(time.Until(at))
+			}
+		}
+		if spent < 4_900_000 || spent > 5_200_000 {
+			t.Errorf("%d bytes in 50 s at 100 kB/s", spent)
+		}
+		th.Set(Unlimited)
+		if n := th.avail(time.Now()); n < 1<<40 {
+			t.Errorf("%d bytes without a limit", n)
+		}
+		th.Set(None)
+		if n := th.avail(time.Now()); n != 0 {
+			t.Errorf("%d bytes with none allowed", n)
+		}
+	})
+}
