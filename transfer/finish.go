@@ -79,6 +79,17 @@ func (t *Target) dropState() error {
 	return err
 }
 
+// discard removes the part and its state file.
+func (t *Target) discard() error {
+	if err := t.closeParts(); err != nil {
+		return err
+	}
+	if err := t.place.parent.RemoveAll(t.place.part()); err != nil {
+		return err
+	}
+	return t.dropState()
+}
+
 // moved makes ReadAt look at the final place.
 func (t *Target) moved() error {
 	if t.files == nil {

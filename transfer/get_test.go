@@ -361,6 +361,11 @@ func TestGetErrors(t *testing.T) {
 	if _, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out}, sw); !errors.Is(err, lost) {
 		t.Errorf("got %v", err)
 	}
+	noTraces(t, filepath.Dir(out), "out"+partEnding, "out"+stateEnding)
+	if _, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out + "2"}, sw); !errors.Is(err, lost) {
+		t.Errorf("got %v", err)
+	}
+	noTraces(t, filepath.Dir(out), "out"+partEnding, "out"+stateEnding) // no chunk, no part
 	sw.before = nil
 	got, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out}, sw)
 	if err != nil || got.Resumed != 2*dag.ChunkBytes {

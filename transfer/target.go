@@ -269,13 +269,14 @@ func (t *Target) end() bool {
 }
 
 // Close ends an unfinished target, so that a later one of the same path and
-// content resumes it: what was written is synced and recorded first. No Write
-// may be running. After Finish it only releases what Finish kept for ReadAt.
+// content resumes it: what was written is synced and recorded first. A part
+// without any chunk is removed. No Write may be running. After Finish it only
+// releases what Finish kept for ReadAt.
 func (t *Target) Close() error {
 	var err error
-	if t.end() {
-		if t.files != nil {
-			err = t.Sync()
+	if t.end() && t.files != nil {
+		if err = t.Sync(); err == nil && t.have.Count() == 0 {
+			err = t.discard()
 		}
 	}
 	return errors.Join(err, t.release())
