@@ -17,7 +17,7 @@ check: lint cross ## formatting, house rules, vet, and every platform builds
 	@$(GO) mod verify >/dev/null
 
 lint: $(LINT)
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

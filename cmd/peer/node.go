@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"ringswap/internal/node"
 )
 
 // openNode starts a node in this process.
-func openNode(context.Context, node.Config) (localNode, error) {
-	return nil, errors.New("this build has no node")
-}
+func openNode(ctx context.Context, cfg node.Config) (localNode, error) { return node.Open(ctx, cfg) }
 
 // computeCID computes the CID of a path without any node.
-func computeCID(context.Context, string, bool, func(node.Progress)) (node.Shared, error) {
-	return node.Shared{}, errors.New("this build has no node")
+func computeCID(ctx context.Context, path string, hidden bool, progress func(node.Progress)) (node.Shared, error) {
+	return node.ComputeCID(ctx, path, hidden, progress)
 }

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestRendering(t *testing.T) {
 	damaged := []node.Verified{
 		{Cid: "bafybad", Path: "/home/me/a", Offset: 1 << 20, Why: "the file has changed"},
-		{Blocks: 10, Bytes: 10 << 20, Bad: 1},
+		{Bytes: 10 << 20, Bad: 1},
 	}
 	for name, tc := range map[string]struct {
 		args string
@@ -44,7 +44,7 @@ func TestRendering(t *testing.T) {
 		"pin-add":        {args: "pin add bafyone bafytwo"},
 		"pin-rm":         {args: "pin rm bafyone"},
 		"gc":             {args: "gc"},
-		"verify":         {args: "verify", node: &fakeNode{verified: []node.Verified{{Blocks: 10, Bytes: 10 << 20}}}},
+		"verify":         {args: "verify", node: &fakeNode{verified: []node.Verified{{Bytes: 10 << 20}}}},
 		"verify-damage":  {args: "verify", node: &fakeNode{verified: damaged}, code: exitDamaged},
 		"lookup":         {args: "lookup key"},
 		"lookup-trace":   {args: "lookup key --trace"},

@@ -47,11 +47,14 @@ func verify(ctx context.Context, in *invocation) error {
 }
 
 func printVerified(w io.Writer, v node.Verified) {
-	if v.Cid == "" {
-		fmt.Fprintf(w, "verified %s in %s; %d damaged\n", size(v.Bytes), count(int(v.Blocks), "block"), v.Bad)
-		return
+	switch {
+	case v.Path == "":
+		fmt.Fprintf(w, "verified %s; %d damaged\n", size(v.Bytes), v.Bad)
+	case v.Cid == "":
+		fmt.Fprintf(w, "damaged %s: %s\n", printable(v.Path), printable(v.Why))
+	default:
+		fmt.Fprintf(w, "damaged %s at byte %d: %s\n  CID %s\n", printable(v.Path), v.Offset, printable(v.Why), v.Cid)
 	}
-	fmt.Fprintf(w, "damaged %s\n  in %s at byte %d: %s\n", v.Cid, orDash(printable(v.Path)), v.Offset, printable(v.Why))
 }
 
 // verdict is the error of a store with damage.
@@ -59,16 +62,13 @@ func verdict(found []node.Verified) error {
 	bad := 0
 	for _, v := range found {
 		bad = max(bad, v.Bad)
-		if v.Cid != "" {
-			bad = max(bad, 1)
-		}
 	}
 	if bad == 0 {
 		return nil
 	}
 	return &node.Error{
 		Kind: node.KindDamaged,
-		What: fmt.Sprintf("%s damaged", isOrAre(bad, "block")),
+		What: fmt.Sprintf("%s damaged", isOrAre(bad, "place")),
 		Why:  "a shared file was changed, moved or deleted, or the disk is failing",
 		Try:  "peer share PATH again for files that were changed; peer get CID for those that were lost",
 	}

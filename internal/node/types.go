@@ -39,8 +39,8 @@ type Service interface {
 	Unpin(ctx context.Context, ref string) (Pin, error)
 	// GC reclaims what nothing shared or pinned reaches.
 	GC(ctx context.Context, progress func(Progress)) (Reclaimed, error)
-	// Verify re-hashes everything and yields each damaged block, then one
-	// summary with an empty Cid.
+	// Verify re-hashes everything and yields what is damaged, then one summary
+	// with an empty Path.
 	Verify(ctx context.Context, progress func(Progress)) iter.Seq2[Verified, error]
 
 	// Lookup finds the responsible nodes of a CID, a peer ID, a hexadecimal ID
@@ -209,15 +209,14 @@ type Reclaimed struct {
 	Bytes  int64 `json:"bytes"`
 }
 
-// Verified is one damaged block, or with an empty Cid the summary.
+// Verified is one thing that is damaged, or without a Path the summary.
 type Verified struct {
-	Cid    string `json:"cid,omitempty"`
-	Path   string `json:"path,omitempty"` // the file that holds, or held, the block
+	Cid    string `json:"cid,omitempty"`  // of the block; empty if a whole file is
+	Path   string `json:"path,omitempty"` // the file, or the pack of the store
 	Offset int64  `json:"offset,omitempty"`
 	Why    string `json:"why,omitempty"`
-	Blocks int64  `json:"blocks,omitempty"`
-	Bytes  int64  `json:"bytes,omitempty"`
-	Bad    int    `json:"bad"`
+	Bytes  int64  `json:"bytes,omitempty"` // of the summary: hashed
+	Bad    int    `json:"bad"`             // of the summary: how much is damaged
 }
 
 // LookupRequest asks for the responsible nodes of a key.

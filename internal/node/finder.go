@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"ringswap/overlay"
+)
+
+// Where a provider was heard of.
+const (
+	sourceSelf    = "self"
+	sourceLink    = "link"
+	sourceLAN     = "lan"
+	sourceOverlay = "overlay"
+)
+
+// The overlay is asked again while a search goes on: soon if nobody was known
+// to ask, since a node that has just started is about to know somebody.
+const (
+	searchAgainSoon = 250 * time.Millisecond
+	searchAgainMost = 30 * time.Second
+)
+
+// find names peers that may have root, from every source at once, until ctx
+// ends: first those that a link named, then the nodes of the local network as
+// they come, and what the overlay finds, again and again. found is called by
+// several goroutines and must be quick.
+func (n *Node) find(ctx context.Context, root cid.Cid, named []peer.AddrInfo, found func(p peer.AddrInfo, source string)) {
+	for _, p := range named {
+		found(p, sourceLink)
+	}
+	var searches sync.WaitGroup
+	defer searches.Wait()
+	searches.Go(func() { n.neighbours.follow(ctx, func(p peer.AddrInfo) { found(p, sourceLAN) }) })
+	wait := searchAgainSoon
+	for {
+		var err error
+		for p, e := range n.net.driver.Providers(ctx, root) {
+			if e != nil {
+				err = e
+			} else if p.ID != n.net.host.ID() {
+				found(p, sourceOverlay)
+			}
+		}
+		if err == nil {
+			wait = max(wait, time.Second)
+		} else if !errors.Is(err, overlay.ErrNoPeers) && ctx.Err() == nil {
+			n.log.Info("a search for providers failed", "cid", root, "err", err)
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, searchAgainMost)
+	}
+}
+
+// Providers implements [Service]: one round of every source.
+func (n *Node) Providers(ctx context.Context, text string) iter.Seq2[Provider, error] {
+	return func(yield func(Provider, error) bool) {
+		ref, err := parseRef(text)
+		if err != nil {
+			yield(Provider{}, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+		defer cancel()
+		any := false
+		give := func(p peer.AddrInfo, source string) bool {
+			any = true
+			return yield(Provider{ID: p.ID.String(), Addrs: texts(p.Addrs), Source: source}, nil)
+		}
+		if n.shares(ref.root) && !give(peer.AddrInfo{ID: n.net.host.ID(), Addrs: n.net.host.Addrs()}, sourceSelf) {
+			return
+		}
+		for _, p := range ref.named {
+			if !give(p, sourceLink) {
+				return
+			}
+		}
+		for p, e := range n.net.driver.Providers(ctx, ref.root) {
+			switch {
+			case e != nil:
+				err = e
+			case p.ID == n.net.host.ID():
+			case !give(p, sourceOverlay):
+				return
+			}
+		}
+		switch {
+		case any:
+		case errors.Is(err, overlay.ErrNoPeers):
+			yield(Provider{}, noPeers("cannot look for providers of %s", ref.root))
+		case err == nil || errors.Is(err, overlay.ErrNotFound):
+			yield(Provider{}, notFound(ref.root, "the responsible nodes know of none"))
+		default:
+			yield(Provider{}, failure(KindFailed, err, "peer status", "the search for providers of %s failed", ref.root))
+		}
+	}
+}
+
+func notFound(root cid.Cid, why string) error {
+	return &Error{
+		Kind: KindNotFound, What: "no provider of " + root.String() + " was found", Why: why,
+		Try: "is the sharing peer running? Then use the whole link it printed, or see: peer providers " + root.String(),
+	}
+}
+
+// neighbours are the nodes of the local network, for those who want to hear of
+// them as they come.
+type neighbours struct {
+	mu      sync.Mutex
+	known   map[peer.ID]peer.AddrInfo
+	changed chan struct{} // closed and replaced when one is added
+}
+
+func newNeighbours() *neighbours {
+	return &neighbours{known: make(map[peer.ID]peer.AddrInfo), changed: make(chan struct{})}
+}
+
+// maxNeighbours bounds what the local network can make a node remember.
+const maxNeighbours = 256
+
+// add takes a neighbour that is connected now.
+func (b *neighbours) add(p peer.AddrInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.known[p.ID]; !ok && len(b.known) >= maxNeighbours {
+		return
+	}
+	b.known[p.ID] = p
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+func (b *neighbours) has(p peer.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.known[p]
+	return ok
+}
+
+// follow gives every neighbour to f, now or when it comes, until ctx ends; some
+// more than once.
+func (b *neighbours) follow(ctx context.Context, f func(peer.AddrInfo)) {
+	for {
+		b.mu.Lock()
+		var all []peer.AddrInfo
+		for _, p := range b.known {
+			all = append(all, p)
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		for _, p := range all {
+			f(p)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

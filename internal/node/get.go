@@ -1,0 +1,309 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"ringswap/store"
+	"ringswap/transfer"
+	"ringswap/transfer/dag"
+	"ringswap/transfer/swap"
+)
+
+// defaultWait is how long a provider is looked for.
+const defaultWait = time.Minute
+
+// fetch is everything that a download runs on: a session that is fed providers,
+// and the store for what is here already.
+type fetch struct {
+	storeBlocks
+	*download
+	node   *Node
+	ref    ref
+	cancel context.CancelFunc
+	search sync.WaitGroup
+}
+
+// startFetch opens a session for a ref and looks for providers from now on. The
+// caller closes it.
+func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration, limit int64) (*fetch, error) {
+	if wait == 0 {
+		wait = defaultWait
+	}
+	down := []*swap.Throttle{n.down}
+	if limit > 0 {
+		down = append(down, swap.NewThrottle(swap.Rate(limit)))
+	}
+	session, err := swap.NewSession(n.net.host, ref.root, swap.SessionConfig{
+		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter,
+	})
+	if err != nil {
+		return nil, usageOr(err, "cannot fetch %s", ref.root)
+	}
+	f := &fetch{
+		storeBlocks: storeBlocks{n.store, session}, download: n.transfers.begin(ctx, ref.root, session),
+		node: n, ref: ref,
+	}
+	ctx, f.cancel = context.WithCancel(ctx)
+	f.search.Go(func() {
+		n.find(ctx, ref.root, ref.named, func(p peer.AddrInfo, source string) { session.AddPeer(p, source) })
+	})
+	return f, nil
+}
+
+func (f *fetch) close() {
+	f.cancel()
+	f.search.Wait()
+	_ = f.storeBlocks.session.Close()
+	f.node.transfers.end(f.download)
+}
+
+// failed explains the end of a fetch.
+func (f *fetch) failed(err error) error {
+	root := f.ref.root
+	switch {
+	case errors.Is(err, swap.ErrNoProviders):
+		for _, p := range f.storeBlocks.session.Peers() {
+			if p.Status == swap.PeerBanned {
+				return failure(KindDamaged, err, "peer providers "+root.String(), "%s: a provider sent wrong data (%s) and no other was found", root, p.Reason)
+			}
+		}
+		return notFound(root, f.whyNobody())
+	case errors.Is(err, dag.ErrMalformed), errors.Is(err, transfer.ErrUnsafe):
+		return failure(KindDamaged, err, "peer ls "+root.String(), "%s cannot be put on this disk", root)
+	case errors.Is(err, transfer.ErrExists):
+		return failure(KindFailed, err, "the same command with --force, which replaces what is there, or with another -o PATH", "%s is not written", root)
+	case errors.Is(err, transfer.ErrInUse):
+		return failure(KindFailed, err, "peer swarm "+root.String(), "%s is not written", root)
+	case errors.Is(err, context.Canceled):
+		return failure(KindInterrupted, err, "the same command again resumes it", "the transfer of %s was interrupted", root)
+	}
+	return storeFailure(err, "the transfer of %s failed", root)
+}
+
+// whyNobody says how far the search came.
+func (f *fetch) whyNobody() string {
+	peers := f.storeBlocks.session.Peers()
+	if len(peers) == 0 {
+		if len(f.node.net.host.Network().Peers()) == 0 {
+			return "this node is connected to nobody"
+		}
+		return "nobody who was asked knows of one"
+	}
+	why := fmt.Sprintf("%d named, none of them has it now", len(peers))
+	if r := peers[0].Reason; r != "" {
+		why += " (" + r + ")"
+	}
+	return why
+}
+
+// Get implements [Service].
+func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress)) (Got, error) {
+	ref, err := parseRef(req.Ref)
+	if err != nil {
+		return Got{}, err
+	}
+	begin := time.Now()
+	f, err := n.startFetch(ctx, ref, req.Wait, req.Limit)
+	if err != nil {
+		return Got{}, err
+	}
+	defer f.close()
+	batch, err := n.store.Begin()
+	if err != nil {
+		return Got{}, storeFailure(err, "cannot begin to get %s", ref.root)
+	}
+	defer batch.Close()
+
+	watch := f.watch(ctx, progress)
+	cfg := transfer.GetConfig{
+		Root: ref.root, Out: req.Path, Name: ref.name, Force: req.Force,
+		Sink: importSink{batch},
+		Opened: func(t *transfer.Target) {
+			f.holding = n.transfers.opened(f.download, t)
+			n.background.wg.Go(func() { n.announce(n.background.ctx, ref.root) })
+		},
+		Arrived:  func(i int) { f.holding.Add(i) },
+		Progress: watch.set,
+	}
+	got, err := transfer.Get(ctx, cfg, f)
+	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {
+		got, err = transfer.Get(ctx, cfg, f)
+	}
+	watch.stop()
+	if err != nil {
+		return Got{}, f.failed(err)
+	}
+	out := Got{
+		Cid: ref.root.String(), Path: got.Path, Size: got.Manifest.Size, Resumed: got.Resumed,
+		Seconds: time.Since(begin).Seconds(), Peers: f.contributors(),
+	}
+	if !got.Shareable {
+		return out, nil
+	}
+	root := store.Root{
+		Cid: ref.root, Name: ref.name, Path: got.Path,
+		Size: got.Manifest.Size, Chunks: int64(len(got.Manifest.Chunks)),
+	}
+	if err := n.keepRoot(ctx, root); err != nil {
+		n.notices.add(fmt.Sprintf("%s is complete but cannot be shared onwards: %v", got.Path, err))
+	}
+	return out, nil
+}
+
+// contributors are the peers whose bytes counted.
+func (f *fetch) contributors() []GotPeer {
+	peers := []GotPeer{}
+	for _, p := range f.storeBlocks.session.Peers() {
+		if p.Verified > 0 {
+			peers = append(peers, GotPeer{ID: p.ID.String(), Bytes: p.Verified, Path: route(p.Relayed)})
+		}
+	}
+	return peers
+}
+
+// watcher turns what a download reports into progress for a user, several times
+// a second, also while nothing happens.
+type watcher struct {
+	mu      sync.Mutex
+	latest  transfer.GetProgress
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watcher{cancel: cancel}
+	if progress == nil {
+		return w
+	}
+	name := f.ref.name
+	if name == "" {
+		name = f.ref.root.String()
+	}
+	w.running.Go(func() {
+		for {
+			w.mu.Lock()
+			latest := w.latest
+			w.mu.Unlock()
+			state := f.storeBlocks.session.State()
+			p := Progress{
+				Phase: phase(latest.Phase, state.Connected), Name: name,
+				Done: latest.Bytes, Total: latest.Total, Peers: state.Connected,
+			}
+			if !state.Starving.IsZero() && time.Since(state.Starving) > 3*time.Second {
+				p.Note = "looking for a provider"
+			}
+			progress(p)
+			if !pause(ctx, paceInterval) {
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (w *watcher) set(p transfer.GetProgress) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.latest = p
+}
+
+func (w *watcher) stop() {
+	w.cancel()
+	w.running.Wait()
+}
+
+func phase(p transfer.Phase, peers int) string {
+	switch {
+	case p == transfer.PhaseChecking:
+		return "verifying"
+	case p == transfer.PhaseSyncing:
+		return "finishing"
+	case p == transfer.PhaseNodes && peers == 0:
+		return "finding"
+	}
+	return "fetching"
+}
+
+// Cat implements [Service].
+func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
+	ref, err := parseRef(req.Ref)
+	if err != nil {
+		return err
+	}
+	if req.Offset < 0 {
+		return usage("the offset %d is negative", req.Offset)
+	}
+	f, err := n.startFetch(ctx, ref, req.Wait, 0)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	err = transfer.Cat(ctx, transfer.CatConfig{Root: ref.root, Offset: req.Offset, Length: req.Length}, w, f)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, transfer.ErrNotFile):
+		return failure(KindUsage, err, "peer ls "+ref.root.String(), "cannot print %s", ref.root)
+	case errors.Is(err, io.ErrClosedPipe), errors.Is(err, os.ErrClosed):
+		return err
+	}
+	return f.failed(err)
+}
+
+// usageOr makes an error about the user's CID a usage error.
+func usageOr(err error, what string, args ...any) error {
+	if errors.Is(err, swap.ErrHash) || errors.Is(err, dag.ErrMalformed) {
+		return failure(KindUsage, err, "", what, args...)
+	}
+	return failure(KindFailed, err, "", what, args...)
+}
+
+// fetchAll gets every block below a root into the store.
+func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress func(Progress)) error {
+	m, err := dag.Build(ctx, root, keeping{f}, dag.Limits{})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	pace := newPace()
+	var done int64
+	return f.FetchChunks(ctx, transfer.ChunkRequest{
+		Chunks:  m.Chunks,
+		Missing: func(i int) bool { has, err := n.store.Has(m.Chunks[i].Cid); return err != nil || !has },
+		Deliver: func(i int, data []byte) error {
+			if err := n.store.Put(m.Chunks[i].Cid, data); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done += int64(len(data))
+			if progress != nil && pace.due() {
+				progress(Progress{Phase: "fetching", Name: root.String(), Done: done, Total: m.Size, Peers: f.storeBlocks.session.State().Connected})
+			}
+			return nil
+		},
+	})
+}
+
+// keeping puts every node that it fetches into the store.
+type keeping struct{ *fetch }
+
+// Blocks implements dag.Blocks.
+func (k keeping) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error {
+	return k.fetch.Blocks(ctx, cids, func(i int, data []byte) error {
+		if err := each(i, data); err != nil {
+			return err
+		}
+		return k.node.store.Put(cids[i], data)
+	})
+}

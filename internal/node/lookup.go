@@ -1,0 +1,89 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"ringswap/overlay"
+)
+
+// lookupTimeout bounds a lookup that a user asked for.
+const lookupTimeout = time.Minute
+
+// Lookup implements [Service].
+func (n *Node) Lookup(ctx context.Context, req LookupRequest) (Lookup, error) {
+	key, err := parseKey(req.Key)
+	if err != nil {
+		return Lookup{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	begin := time.Now()
+	path, err := n.net.driver.Closest(ctx, key, 0)
+	took := time.Since(begin)
+	if err != nil {
+		if errors.Is(err, overlay.ErrNoPeers) {
+			return Lookup{}, noPeers("cannot look up %s", req.Key)
+		}
+		return Lookup{}, failure(KindFailed, err, "peer status", "cannot look up %s", req.Key)
+	}
+	l := Lookup{Key: path.Key.String(), Hops: path.Hops, RPCs: path.RPCs(), MS: ms(took), Closest: []PeerAddrs{}}
+	for _, c := range path.Closest {
+		l.Closest = append(l.Closest, PeerAddrs{ID: c.Peer.String(), Addrs: texts(c.Addrs)})
+	}
+	if req.Trace {
+		l.Trace = trace(path)
+	}
+	return l, nil
+}
+
+func trace(path overlay.Path) []LookupStep {
+	steps := make([]LookupStep, 0, len(path.Steps))
+	for _, s := range path.Steps {
+		step := LookupStep{
+			ID: s.To.Peer.String(), Hop: s.Hop, Via: s.Via, Learned: s.Learned,
+			Distance: 8*overlay.IDBytes - path.Key.CommonPrefixLen(s.To.ID),
+			SentMS:   ms(s.Sent), MS: ms(s.Took),
+		}
+		if s.Err != nil {
+			step.Error = s.Err.Error()
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+// parseKey reads a CID, a peer ID, or any other text as a raw key. A peer ID
+// that also reads as a CID of version 0 has the same multihash and so the same
+// key.
+func parseKey(text string) (overlay.Key, error) {
+	if text == "" {
+		return overlay.Key{}, usage("a lookup needs a CID, a peer ID or a key")
+	}
+	if c, err := cid.Decode(text); err == nil {
+		return overlay.ContentKey(c), nil
+	}
+	if p, err := peer.Decode(text); err == nil {
+		return overlay.PeerKey(p), nil
+	}
+	return overlay.RawKey([]byte(text)), nil
+}
+
+func noPeers(what string, args ...any) error {
+	return failure(KindFailed, overlay.ErrNoPeers, "peer run --bootstrap MULTIADDR", what, args...)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func texts(addrs []ma.Multiaddr) []string {
+	out := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		out = append(out, a.String())
+	}
+	return out
+}
