@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// nobodysCid is the CID of content that no test shares.
+const nobodysCid = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
+
+// pair is two daemons in one world.
+func pair(t *testing.T) (w *world, a, b *daemon) {
+	t.Helper()
+	w = newWorld(t)
+	a = w.start("a")
+	return w, a, w.start("b", a.bootstrap()...)
+}
+
+func TestWrongUsage(t *testing.T) {
+	w, _, b := pair(t)
+	out := filepath.Join(w.dir, "out")
+	for _, args := range [][]string{
+		{"get"},
+		{"get", "not-a-cid", "-o", out},
+		{"get", "peer:not-a-cid", "-o", out},
+		{"get", nobodysCid + "x", "-o", out},
+		{"frobnicate"},
+		{"share", "--no-such-flag", out},
+		{"run", "--limit-up", "fast"},
+		{"cat", nobodysCid, "--offset", "-1"},
+	} {
+		w.fails(2, []string{"error"}, b.repo, args...)
+	}
+}
+
+func TestNothingToShare(t *testing.T) {
+	w, a, _ := pair(t)
+	w.fails(1, []string{"nowhere"}, a.repo, "share", filepath.Join(w.dir, "nowhere"))
+}
+
+func TestNobodyHasIt(t *testing.T) {
+	w, _, b := pair(t)
+	w.fails(3, []string{"provider"}, b.repo, "get", nobodysCid, "-o", filepath.Join(w.dir, "out"), "--wait", "2s")
+}
+
+func TestNothingIsOverwritten(t *testing.T) {
+	w, a, b := pair(t)
+	path := w.file("shared", "overwrite", 1000)
+	other := w.file("other", "something else", 1000)
+	before := sum(t, other)
+	var s shared
+	a.do(&s, "share", path)
+	w.fails(1, []string{"--force"}, b.repo, "get", s.Cid, "-o", other)
+	if sum(t, other) != before {
+		t.Fatal("the other file was overwritten")
+	}
+	b.do(nil, "get", s.Cid, "-o", other, "--force")
+	w.sameFile(path, other)
+}
+
+// A file that changed is never served as if it matched, and verify says so.
+func TestSharedFileChanges(t *testing.T) {
+	w, a, b := pair(t)
+	path := w.file("changing", "before", 3<<20)
+	var s shared
+	a.do(&s, "share", path)
+	w.file("changing", "after", 3<<20)
+	future := time.Now().Add(time.Hour)
+	if err := os.Chtimes(path, future, future); err != nil {
+		t.Fatal(err)
+	}
+	r := w.run(b.repo, "get", s.Cid, "-o", filepath.Join(w.dir, "changed"), "--wait", "3s")
+	if r.code != 3 && r.code != 5 {
+		t.Errorf("get of a file that changed: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	w.fails(5, []string{"changing"}, a.repo, "verify")
+}
+
+// The index is a cache: damaged from end to end it costs nothing.
+func TestDamagedIndex(t *testing.T) {
+	w, a, b := pair(t)
+	path := w.file("precious", "index", 2<<20)
+	var s shared
+	a.do(&s, "share", path)
+	a.stop()
+	damage(t, filepath.Join(a.repo, "store"))
+	a = w.start("a", b.bootstrap()...)
+	a.do(nil, "verify")
+	var again shared
+	a.do(&again, "share", path) // its address is another than before
+	b.do(nil, "get", again.Link, "-o", filepath.Join(w.dir, "out"))
+	w.sameFile(path, filepath.Join(w.dir, "out"))
+}
+
+// damage overwrites the middle of every file of the store's index.
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "index*", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no index in %s: %v", dir, err)
+	}
+	for _, path := range files {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := len(b) / 4; i < len(b)*3/4; i++ {
+			b[i] ^= 0x55
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
