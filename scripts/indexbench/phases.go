@@ -107,7 +107,7 @@ func openIdle(e, dir string) (figures, error) {
 	}
 	slices.Sort(took)
 	f := figures{
-		"open, median / worst of 9": fmt.Sprintf("%.1f / %.1f ms", took[4].Seconds()*1e3, took[8].Seconds()*1e3),
+		"open, median / worst of 9":                           fmt.Sprintf("%.1f / %.1f ms", took[4].Seconds()*1e3, took[8].Seconds()*1e3),
 		"resident when open and idle, above an empty program": idleAbove(dir),
 	}
 	return f, db.close()

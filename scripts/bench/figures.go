@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// start: how soon a daemon is ready, and what it holds when it has nothing to do.
+func (b *bench) start(ctx context.Context) ([]figure, error) {
+	var ready []float64
+	var idle float64
+	repo := ""
+	for range b.runs {
+		n, err := b.daemon(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		repo = n.repo
+		ready = append(ready, n.ready.Seconds())
+		if len(ready) == b.runs {
+			select {
+			case <-time.After(10 * time.Second): // let it come to rest
+			case <-ctx.Done():
+			}
+			if idle, err = n.memory("VmRSS"); err != nil {
+				n.stop()
+				return nil, err
+			}
+		}
+		n.stop()
+	}
+	return []figure{
+		{Name: "start to ready", Value: median(ready), Unit: "s", Bound: 0.5, Note: spread(ready)},
+		{Name: "idle daemon, resident, 10 s after start", Value: idle, Unit: "MiB", Bound: 60},
+	}, nil
+}
+
+// share: hashing in place through a daemon, against openssl on the same bytes.
+func (b *bench) share(ctx context.Context) ([]figure, error) {
+	n, err := b.daemon(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer n.stop()
+	var ratios, ours, theirs []float64
+	for range b.runs {
+		begin := time.Now()
+		if err := exec.CommandContext(ctx, "openssl", "dgst", "-sha256", b.file).Run(); err != nil {
+			return nil, fmt.Errorf("openssl dgst (is openssl installed?): %w", err)
+		}
+		anchor := time.Since(begin).Seconds()
+		var shared struct{ Cid string }
+		took, err := n.command(ctx, &shared, "share", b.file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := n.command(ctx, nil, "rm", shared.Cid); err != nil {
+			return nil, err
+		}
+		ours, theirs = append(ours, took.Seconds()), append(theirs, anchor)
+		ratios = append(ratios, took.Seconds()/anchor)
+	}
+	owned, err := diskUse(n.repo)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{
+		{Name: "share / openssl dgst -sha256", Value: median(ratios), Unit: "x", Bound: 0.8, Note: spread(ratios)},
+		{Name: "share", Value: median(ours), Unit: "s", Note: "openssl " + fmt.Sprintf("%.2f s", median(theirs))},
+		{Name: "the sharer's repo on disk / the file", Value: float64(owned) / float64(b.size), Unit: "x", Bound: 0.05},
+	}, nil
+}
+
+func diskUse(dir string) (n int64, err error) {
+	err = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return err
+	})
+	return n, err
+}
+
+// get: one whole transfer between two daemons against the bare pipeline, in
+// turn, each into a new file of the same folder.
+func (b *bench) get(ctx context.Context) ([]figure, error) {
+	seeder, err := b.daemon(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer seeder.stop()
+	var shared struct{ Cid, Link string }
+	if _, err := seeder.command(ctx, &shared, "share", b.file); err != nil {
+		return nil, err
+	}
+	var ratios, ours, bare []float64
+	var served, fetched float64
+	for range b.runs {
+		anchor, err := b.bare(ctx)
+		if err != nil {
+			return nil, err
+		}
+		getter, err := b.daemon(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		out := filepath.Join(b.dir, "out-"+randomHex())
+		took, err := getter.command(ctx, nil, "get", shared.Link, "-o", out)
+		if err == nil {
+			fetched = max(fetched, must(getter.memory("VmHWM")))
+		}
+		getter.stop()
+		if err != nil {
+			return nil, err
+		}
+		if err := sameBytes(ctx, b.file, out); err != nil {
+			return nil, err
+		}
+		_ = os.Remove(out)
+		_ = os.RemoveAll(getter.repo)
+		ours, bare = append(ours, took.Seconds()), append(bare, anchor)
+		ratios = append(ratios, took.Seconds()/anchor)
+	}
+	served = must(seeder.memory("VmHWM"))
+	return []figure{
+		{Name: "get / bare pipeline, TCP", Value: median(ratios), Unit: "x", Bound: 1.4, Note: spread(ratios)},
+		{Name: "get", Value: median(ours), Unit: "s", Note: fmt.Sprintf("bare pipeline %.2f s", median(bare))},
+		{Name: "peak memory, serving daemon", Value: served, Unit: "MiB", Bound: 150},
+		{Name: "peak memory, fetching daemon", Value: fetched, Unit: "MiB", Bound: 150},
+	}, nil
+}
+
+// must is for figures of /proc: without them there is nothing to report.
+func must(v float64, err error) float64 {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	return v
+}
+
+// bare runs the bare pipeline once and returns its seconds.
+func (b *bench) bare(ctx context.Context) (float64, error) {
+	cmd := exec.CommandContext(ctx, b.pipeline, "--json", "--dir", b.dir, "--input", b.file)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("bare pipeline: %w", err)
+	}
+	var res struct{ Seconds float64 }
+	return res.Seconds, json.Unmarshal(out, &res)
+}
+
+func sameBytes(ctx context.Context, a, b string) error {
+	if err := exec.CommandContext(ctx, "cmp", "-s", a, b).Run(); err != nil {
+		return fmt.Errorf("%s and %s differ: %w", a, b, err)
+	}
+	return nil
+}
+
+var rpcLine = regexp.MustCompile(`(?m)rpcs a lookup, 120 nodes: ours ([0-9.]+), go-libp2p-kad-dht ([0-9.]+)`)
+
+// lookup: requests in a closest-node lookup beside the reference's, counted by
+// the test that runs both on the same 120 places of the keyspace.
+func (b *bench) lookup(ctx context.Context) ([]figure, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "Lookup", ".")
+	cmd.Dir = filepath.Join("integration", "kaddht")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, &out)
+	}
+	m := rpcLine.FindStringSubmatch(out.String())
+	if m == nil {
+		return nil, fmt.Errorf("no count of requests in:\n%s", &out)
+	}
+	ours, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{{
+		Name: "requests in a closest-node lookup, 120 nodes", Value: ours, Unit: "RPCs", Bound: 29.6,
+		Note: "go-libp2p-kad-dht in the same test: " + m[2],
+	}}, nil
+}
