@@ -297,7 +297,7 @@ func (f storeBlocks) Blocks(ctx context.Context, cids []cid.Cid, each func(i int
 		return nil
 	}
 	var one sync.Mutex // each is called for one block at a time
-	return f.session.FetchAll(ctx, missing, func(i int, data []byte) error {
+	return f.session.Blocks(ctx, missing, func(i int, data []byte) error {
 		one.Lock()
 		defer one.Unlock()
 		return each(index[i], data)
