@@ -290,15 +290,57 @@ func TestFigures(t *testing.T) {
 	if !*figures {
 		t.Skip("prints figures and checks nothing: give -figures")
 	}
-	for _, n := range []int{120, 1000, 10_000} {
-		for _, dead := range []float64{0, .02, .05, .1, .3} {
-			w := newStill(t, n, 1, nil)
-			for i := range w.dead {
-				w.dead[i] = w.rng.Float64() < dead
+	t.Run("beta", func(t *testing.T) {
+		for _, n := range []int{120, 1000, 10_000, 100_000} {
+			for _, beta := range []int{1, 2, 3, 4, 6} {
+				w := newStill(t, n, 1, func(c *Config) { c.Lookup.Beta = beta })
+				t.Logf("n %6d beta %d: %s", n, beta, w.measure(1000, 1000))
 			}
-			t.Logf("n %6d dead %.2f first: %s", n, dead, w.measure(100, 100))
-			w.doubt = dead
-			t.Logf("n %6d dead %.2f later: %s", n, dead, w.measure(40, 2000))
 		}
+	})
+	t.Run("dead", func(t *testing.T) {
+		for _, n := range []int{120, 1000, 10_000} {
+			for _, dead := range []float64{0, .02, .05, .1, .3} {
+				w := newStill(t, n, 1, nil)
+				w.kill(dead)
+				t.Logf("n %6d dead %.2f first: %s", n, dead, w.measure(100, 100))
+				w.doubt = dead
+				t.Logf("n %6d dead %.2f later: %s", n, dead, w.measure(40, 2000))
+			}
+		}
+	})
+	t.Run("liars", func(t *testing.T) {
+		for _, d := range []int{1, 2, 4, 8} {
+			w := newStill(t, 10_000, 1, func(c *Config) { c.Lookup.Paths = d })
+			w.corrupt(.2)
+			t.Logf("20 %% liars, %d paths: %s", d, w.measure(1000, 1000))
+		}
+	})
+}
+
+func (w *still) kill(share float64) {
+	for i := range w.dead {
+		w.dead[i] = w.rng.Float64() < share
+	}
+}
+
+// corrupt makes a share of the nodes name nobody but each other: those of them
+// that are nearest to the key.
+func (w *still) corrupt(share float64) {
+	var liars []*overlay.Contact
+	for i := range w.evil {
+		if w.evil[i] = w.rng.Float64() < share; w.evil[i] {
+			liars = append(liars, w.contacts[i])
+		}
+	}
+	var key overlay.ID
+	var list []*overlay.Contact
+	w.lie = func(_ *still, _ int, k overlay.ID) []*overlay.Contact {
+		if key != k { // one lookup at a time: they agree once for it
+			key, list = k, slices.Clone(liars)
+			sortByDistance(key, list)
+			list = list[:20]
+		}
+		return list
 	}
 }

@@ -349,8 +349,10 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("another peer: %v", err)
 	}
 	r.now = r.now.Add(250 * time.Millisecond) // two tokens more
-	if ask(asker) != nil || ask(asker) != nil || ask(asker) == nil {
-		t.Error("two requests were due after 250 ms, not one more")
+	for i := range 3 {
+		if err := ask(asker); (err == nil) != (i < 2) {
+			t.Errorf("request %d after 250 ms: %v; two were due", i, err)
+		}
 	}
 	for i := range 2 * maxMetered { // strangers by the thousand take bounded memory
 		ask(at("1", i))
@@ -365,7 +367,7 @@ func TestLimiter(t *testing.T) {
 func TestProviderRecords(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Records.MaxProviders, c.Records.MaxKeys, c.Records.MaxPerPeer = 3, 10, 8 })
 	key := []byte("key")
-	provide := func(n int, key string, remote string, addrs ...string) error {
+	provide := func(n int, key, remote string, addrs ...string) error {
 		c := at("1", n, addrs...)
 		return r.request(c, false, remote, &Message{Type: AddProvider, Key: []byte(key), Providers: []*overlay.Contact{c}}).Err
 	}
@@ -615,10 +617,14 @@ func TestRandomEvents(t *testing.T) {
 			case 3:
 				ops++
 				r.step(overlay.Start{Op: ops, Query: []overlay.Query{
-					overlay.FindClosest{Key: key(), N: rng.IntN(9)}, overlay.Provide{Key: key()},
-					overlay.StopProviding{Key: key()}, overlay.FindProviders{Key: key(), Limit: rng.IntN(3)},
-					overlay.PutValue{Key: key(), Value: []byte{byte(rng.IntN(5))}}, overlay.GetValue{Key: key()},
-					overlay.FindClosest{}, nil,
+					overlay.FindClosest{Key: key(), N: rng.IntN(9)},
+					overlay.Provide{Key: key()},
+					overlay.StopProviding{Key: key()},
+					overlay.FindProviders{Key: key(), Limit: rng.IntN(3)},
+					overlay.PutValue{Key: key(), Value: []byte{byte(rng.IntN(5))}},
+					overlay.GetValue{Key: key()},
+					overlay.FindClosest{},
+					nil,
 				}[rng.IntN(8)]})
 			case 4:
 				r.step(overlay.Cancel{Op: overlay.OpID(rng.Uint64N(uint64(ops) + 2))})
