@@ -31,7 +31,7 @@ type still struct {
 	queue    stillQueue
 	seq      uint64
 	requests int
-	doubt    float64 // what the nodes that are asked think of the network
+	doubt    float64 // what everyone has seen of the network
 	latency  func(from, to int) time.Duration
 	lie      func(w *still, liar int, key overlay.ID) []*overlay.Contact
 }
@@ -138,6 +138,7 @@ func (w *still) after(d time.Duration, do func()) {
 // lookup runs one lookup at node i to its end.
 func (w *still) lookup(i int, key overlay.Key) overlay.Done {
 	m := w.machine(i)
+	m.requests.doubt = max(m.requests.doubt, w.doubt)
 	var done *overlay.Done
 	var step func(ev overlay.Event)
 	step = func(ev overlay.Event) {

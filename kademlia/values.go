@@ -2,13 +2,14 @@ package kademlia
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"ringswap/overlay"
 )
 
 // putOp is a PutValue: a lookup, then a store at each of the K nearest nodes.
-// Where one does not take the value the next nearest node is asked.
+// In place of one that does not answer the next nearest is asked.
 type putOp struct {
 	m       *Machine
 	id      overlay.OpID
@@ -74,7 +75,7 @@ func (op *putOp) give(c *overlay.Contact) {
 		op.waiting--
 		if err == nil && msg.Record != nil && bytes.Equal(msg.Record.Value, op.value.value) {
 			op.stored++
-		} else if len(op.next) > 0 {
+		} else if err != nil && !errors.Is(err, overlay.ErrRefused) && len(op.next) > 0 {
 			c := op.next[0]
 			op.next = op.next[1:]
 			op.give(c)
