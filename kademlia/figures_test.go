@@ -292,10 +292,25 @@ func TestFigures(t *testing.T) {
 		t.Skip("prints figures and checks nothing: give -figures")
 	}
 	t.Run("beta", func(t *testing.T) {
-		for _, n := range []int{120, 1000, 10_000, 100_000} {
+		for _, n := range []int{120, 10_000} {
 			for _, beta := range []int{1, 2, 3, 4, 6} {
 				w := newStill(t, n, 1, func(c *Config) { c.Lookup.Beta = beta })
 				t.Logf("n %6d beta %d: %s", n, beta, w.measure(1000, 1000))
+			}
+		}
+	})
+	t.Run("size", func(t *testing.T) {
+		for _, n := range []int{120, 1000, 10_000, 100_000, 1_000_000} {
+			for _, size := range []int{20, 40} {
+				w := newStill(t, n, 2, func(c *Config) { c.Table.BucketSize = size })
+				s := w.measure(1000, 1000)
+				contacts, machines := 0, 0
+				for _, m := range w.machines {
+					if m != nil {
+						contacts, machines = contacts+m.table.size, machines+1
+					}
+				}
+				t.Logf("n %7d bucket %d: %s contacts %d", n, size, s, contacts/machines)
 			}
 		}
 	})
