@@ -94,6 +94,7 @@ func (in *invocation) patiently(ctx context.Context, repo string, try func() (*s
 
 // start runs a node in this process and serves it to others.
 func (in *invocation) start(ctx context.Context, cfg node.Config, lasting bool) (*session, error) {
+	cfg.Brief = !lasting
 	n, err := in.program.open(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ type Config struct {
 	// LimitUp and LimitDown are bytes of chunks a second; 0 means no limit.
 	// LimitUp may be ServeNobody.
 	LimitUp, LimitDown int64
+	// Brief says that the node lives for one command only, so that it announces
+	// nothing of what it fetches: it would be gone when others come.
+	Brief bool
 	// Verbose logs to standard error what goes on.
 	Verbose bool
 }

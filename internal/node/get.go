@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -122,6 +123,10 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		return Got{}, storeFailure(err, "cannot begin to get %s", ref.root)
 	}
 	defer batch.Close()
+	undo, err := makeFolder(filepath.Dir(req.Path))
+	if err != nil {
+		return Got{}, storeFailure(err, "cannot put anything into %s", filepath.Dir(req.Path))
+	}
 
 	watch := f.watch(ctx, progress)
 	cfg := transfer.GetConfig{
@@ -129,7 +134,9 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		Sink: importSink{batch},
 		Opened: func(t *transfer.Target) {
 			f.holding = n.transfers.opened(f.download, t)
-			n.background.wg.Go(func() { n.announce(n.background.ctx, ref.root) })
+			if !n.cfg.Brief {
+				n.spawn(func(ctx context.Context) error { n.announce(ctx, ref.root); return nil })
+			}
 		},
 		Arrived:  func(i int) { f.holding.Add(i) },
 		Progress: watch.set,
@@ -140,6 +147,8 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 	}
 	watch.stop()
 	if err != nil {
+		undo()
+		n.retract(ref.root)
 		return Got{}, f.failed(err)
 	}
 	out := Got{
@@ -157,6 +166,14 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		n.notices.add(fmt.Sprintf("%s is complete but cannot be shared onwards: %v", got.Path, err))
 	}
 	return out, nil
+}
+
+// retract ends the announcements of a root of which nothing is served.
+func (n *Node) retract(root cid.Cid) {
+	if n.shares(root) {
+		return
+	}
+	n.spawn(func(ctx context.Context) error { return n.net.driver.Unprovide(ctx, root) })
 }
 
 // contributors are the peers whose bytes counted.
