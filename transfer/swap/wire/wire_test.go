@@ -212,41 +212,67 @@ func TestReaderBounds(t *testing.T) {
 	}
 }
 
-// FuzzBody holds every parser to one law: what it accepts, Append writes back
-// byte for byte. So each message has exactly one encoding.
-func FuzzBody(f *testing.F) {
+// One law for every parser: what it accepts, Append writes back byte for byte.
+// So each message has exactly one encoding.
+
+func FuzzHello(f *testing.F)  { fuzzBody(f, TypeHello) }
+func FuzzState(f *testing.F)  { fuzzBody(f, TypeState) }
+func FuzzBitmap(f *testing.F) { fuzzBody(f, TypeBitmap) }
+func FuzzHave(f *testing.F)   { fuzzBody(f, TypeHave) }
+func FuzzWant(f *testing.F)   { fuzzBody(f, TypeWant) }
+func FuzzCancel(f *testing.F) { fuzzBody(f, TypeCancel) }
+func FuzzRefuse(f *testing.F) { fuzzBody(f, TypeRefuse) }
+
+func fuzzBody(f *testing.F, typ Type) {
 	for _, s := range samples {
-		b := s.m.Append(nil)
-		r := NewReader(bytes.NewReader(b))
-		h, _ := r.Next()
-		p, _ := r.Body(h)
-		f.Add(uint64(s.t), bytes.Clone(p))
+		r := NewReader(bytes.NewReader(s.m.Append(nil)))
+		h, err := r.Next()
+		if err != nil {
+			f.Fatal(err)
+		}
+		p, err := r.Body(h)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.Clone(p)) // also those of other types
 	}
-	f.Add(uint64(TypeBlock), []byte{1, 1, 2, 3})
-	f.Fuzz(func(t *testing.T, typ uint64, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > MaxFrame {
 			return
 		}
-		if Type(typ) == TypeBlock {
-			m, data, err := ParseBlock(b)
-			if err == nil && !bytes.Equal(append(m.AppendHead(nil), data...), AppendFrame(nil, TypeBlock, b)) {
-				t.Fatalf("%x accepted as %+v", b, m)
-			}
-			return
-		}
-		parse := parsers[Type(typ)]
-		if parse == nil {
-			return
-		}
-		m, err := parse(b)
+		m, err := parsers[typ](b)
 		if err != nil {
 			if !errors.Is(err, ErrProtocol) {
 				t.Fatalf("error of another kind: %v", err)
 			}
 			return
 		}
-		if !bytes.Equal(m.Append(nil), AppendFrame(nil, Type(typ), b)) {
+		if !bytes.Equal(m.Append(nil), AppendFrame(nil, typ, b)) {
 			t.Fatalf("%x accepted as %#v", b, m)
+		}
+	})
+}
+
+func FuzzBlock(f *testing.F) {
+	f.Add([]byte{1, 1, 2, 3})
+	f.Add([]byte{1, 1})
+	f.Add([]byte{0xff, 1, 0, 9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > MaxFrame {
+			return
+		}
+		frame := AppendFrame(nil, TypeBlock, b)
+		m, data, err := ParseBlock(b)
+		if err == nil && !bytes.Equal(append(m.AppendHead(nil), data...), frame) {
+			t.Fatalf("%x accepted as %+v", b, m)
+		}
+		r := NewReader(bytes.NewReader(frame))
+		h, err2 := r.Next()
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		if m2, err2 := r.Block(h); (err == nil) != (err2 == nil) || (err == nil && m2 != m) {
+			t.Fatalf("%x: %+v, %v, but from the stream %+v, %v", b, m, err, m2, err2)
 		}
 	})
 }
