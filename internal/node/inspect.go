@@ -83,6 +83,9 @@ func (n *Node) Swarm(_ context.Context, text string) (Swarm, error) {
 	if h := n.transfers.holding(ref.root); h != nil {
 		s.Have, s.Chunks = h.Count()
 	}
+	if root, err := n.store.Root(ref.root); err == nil && s.Chunks == 0 { // complete: nobody needed to count
+		s.Have, s.Chunks = int(root.Chunks), int(root.Chunks)
+	}
 	for _, d := range n.transfers.of(ref.root) {
 		for _, p := range d.session.Peers() {
 			*at(p.ID) = n.swarmPeer(p, s.Chunks)
