@@ -119,38 +119,41 @@ func (n *Node) announce(ctx context.Context, root cid.Cid) int {
 	return stored
 }
 
-// announceAll announces what was shared in earlier runs, a few at a time.
-func (n *Node) announceAll(ctx context.Context) error {
-	for root, err := range n.store.Roots(ctx) {
-		if err != nil {
-			return err
+// kept yields everything that is here to stay: what is shared and what is
+// pinned.
+func (n *Node) kept(ctx context.Context) iter.Seq2[cid.Cid, error] {
+	return func(yield func(cid.Cid, error) bool) {
+		for root, err := range n.store.Roots(ctx) {
+			if !yield(root.Cid, err) || err != nil {
+				return
+			}
 		}
-		n.transfers.share(root.Cid)
-		n.announce(ctx, root.Cid)
+		for pin, err := range n.store.Pins(ctx) {
+			if !yield(pin.Cid, err) || err != nil {
+				return
+			}
+		}
 	}
-	for pin, err := range n.store.Pins(ctx) {
+}
+
+// serveAll lets peers have what was kept in earlier runs.
+func (n *Node) serveAll(ctx context.Context) error {
+	for root, err := range n.kept(ctx) {
 		if err != nil {
 			return err
 		}
-		n.transfers.share(pin.Cid)
-		n.announce(ctx, pin.Cid)
+		n.transfers.share(root)
 	}
 	return nil
 }
 
-// serveAll lets peers have what was shared in earlier runs.
-func (n *Node) serveAll(ctx context.Context) error {
-	for root, err := range n.store.Roots(ctx) {
+// announceAll announces what was kept in earlier runs, one after the other.
+func (n *Node) announceAll(ctx context.Context) error {
+	for root, err := range n.kept(ctx) {
 		if err != nil {
 			return err
 		}
-		n.transfers.share(root.Cid)
-	}
-	for pin, err := range n.store.Pins(ctx) {
-		if err != nil {
-			return err
-		}
-		n.transfers.share(pin.Cid)
+		n.announce(ctx, root)
 	}
 	return nil
 }
