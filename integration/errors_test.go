@@ -114,3 +114,35 @@ func damage(t *testing.T, dir string) {
 		}
 	}
 }
+
+// One process has a repo. A second daemon says so and leaves; commands talk to
+// the first.
+func TestRepoInUse(t *testing.T) {
+	w, a, _ := pair(t)
+	w.fails(1, []string{"process"}, a.repo, append([]string{"run"}, w.flags()...)...)
+	var id struct{ ID string }
+	a.do(&id, "id")
+	if id.ID != a.ID {
+		t.Errorf("id says %s, the daemon is %s", id.ID, a.ID)
+	}
+}
+
+// A pin keeps a copy of its own, also when the file it came from is gone; gc
+// takes what nothing keeps.
+func TestPinAndCollect(t *testing.T) {
+	w, a, b := pair(t)
+	path := w.file("file", "pinned", 2<<20)
+	var s shared
+	a.do(&s, "share", path)
+	b.do(nil, "pin", "add", s.Cid)
+	a.stop()
+	out := filepath.Join(w.dir, "out")
+	w.start("c", b.bootstrap()...).do(nil, "get", s.Cid, "-o", out)
+	w.sameFile(path, out)
+	b.do(nil, "pin", "rm", s.Cid)
+	var reclaimed struct{ Bytes int64 }
+	b.do(&reclaimed, "gc")
+	if reclaimed.Bytes < 2<<20 {
+		t.Errorf("gc reclaimed %d bytes of a pin of 2 MiB", reclaimed.Bytes)
+	}
+}
