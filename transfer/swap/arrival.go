@@ -3,6 +3,7 @@ package swap
 import (
 	"crypto/sha256"
 	"slices"
+	"sync"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -13,6 +14,14 @@ type part struct {
 	off  int
 	data []byte
 	from peer.ID
+}
+
+// inbox is what has come and is not yet delivered. The session's lock guards it.
+type inbox struct {
+	arrivals map[blockKey]*arrival // of the active blocks
+	full     []*arrival            // those that are complete, for the workers
+	work     *sync.Cond            // full has something, or the session closes
+	buffers  bufferPool
 }
 
 // arrival is what has come of an active block.

@@ -2,11 +2,11 @@ package swap
 
 // arrival returns what has come of an active block. s.mu is held.
 func (s *Session) arrival(key blockKey) *arrival {
-	v := s.arrivals[key]
+	v := s.in.arrivals[key]
 	if v == nil {
 		j := s.jobs[key.job]
 		v = &arrival{key: key, job: j, cid: j.chunks[key.index].Cid}
-		s.arrivals[key] = v
+		s.in.arrivals[key] = v
 	}
 	return v
 }
@@ -17,14 +17,14 @@ func (s *Session) deliver() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		for len(s.full) == 0 && !s.closed {
-			s.work.Wait()
+		for len(s.in.full) == 0 && !s.closed {
+			s.in.work.Wait()
 		}
 		if s.closed {
 			return
 		}
-		v := s.full[0]
-		s.full = s.full[1:]
+		v := s.in.full[0]
+		s.in.full = s.in.full[1:]
 		j := v.job
 		if j.ended {
 			continue // its parts are back already
@@ -41,7 +41,7 @@ func (s *Session) deliver() {
 // verify checks a full block against its CID and leaves all of it in one part,
 // or finds out who lied. s.mu is held, but not while the work is done.
 func (s *Session) verify(v *arrival) bool {
-	data, several := v.join(&s.buffers), len(v.parts) > 1
+	data, several := v.join(&s.in.buffers), len(v.parts) > 1
 	v.busy = true
 	s.mu.Unlock()
 	if several {
@@ -57,10 +57,10 @@ func (s *Session) verify(v *arrival) bool {
 
 	if err != nil {
 		if several {
-			s.buffers.put(data)
+			s.in.buffers.put(data)
 		}
 		if v.job.ended {
-			v.discard(-1, &s.buffers)
+			v.discard(-1, &s.in.buffers)
 			return false
 		}
 		s.picker.failed(v.key)
@@ -69,14 +69,14 @@ func (s *Session) verify(v *arrival) bool {
 	}
 	s.account(v)
 	if several {
-		v.discard(-1, &s.buffers)
+		v.discard(-1, &s.in.buffers)
 		v.put(part{data: data})
 	}
 	for _, id := range liars {
 		s.picker.ban(id, "sent part of a block that did not match its CID")
 	}
 	if v.job.ended {
-		v.discard(-1, &s.buffers)
+		v.discard(-1, &s.in.buffers)
 		return false
 	}
 	return true
@@ -122,11 +122,11 @@ func (s *Session) give(v *arrival) {
 	err := j.deliver(v.key.index, v.parts[0].data)
 	s.mu.Lock()
 	v.busy = false
-	v.discard(-1, &s.buffers)
+	v.discard(-1, &s.in.buffers)
 	if j.ended {
 		return
 	}
-	delete(s.arrivals, v.key)
+	delete(s.in.arrivals, v.key)
 	s.picker.settled(v.key)
 	j.finished++
 	if err != nil || j.finished == j.todo.count {

@@ -172,7 +172,7 @@ func (p *downstream) refused(m wire.Refuse) error {
 		k.refused(now, p.id, m.ID, m.Reason)
 		p.s.pump() // keeps what came before the refusal, while r is still there
 		delete(p.requests, m.ID)
-		p.s.buffers.put(r.buf)
+		p.s.in.buffers.put(r.buf)
 	})
 	return err
 }
@@ -194,7 +194,7 @@ func (p *downstream) block(r *wire.Reader, h wire.Head) error {
 		}
 		return errUnasked
 	}
-	err = q.makeRoom(m, &s.buffers)
+	err = q.makeRoom(m, &s.in.buffers)
 	lost := q.lost
 	s.mu.Unlock()
 	if err != nil {
@@ -274,13 +274,13 @@ func (p *downstream) answered(q *request) {
 	}
 	key, full := s.picker.finished(time.Now(), p.id, q.id)
 	if q.lost || key == (blockKey{}) {
-		s.buffers.put(q.buf)
+		s.in.buffers.put(q.buf)
 	} else {
 		v := s.arrival(key)
 		v.put(part{off: q.off, data: q.buf[:q.got], from: p.id})
 		if full {
-			s.full = append(s.full, v)
-			s.work.Signal()
+			s.in.full = append(s.in.full, v)
+			s.in.work.Signal()
 		}
 	}
 	s.pump()

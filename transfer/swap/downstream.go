@@ -74,7 +74,7 @@ type request struct {
 func (p *downstream) run() {
 	s := p.s
 	defer s.wg.Done()
-	for p.again(p.attempt(s.ctx)) {
+	for p.again(p.attempt()) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,9 @@ func (p *downstream) again(err error) bool {
 		p.started = false
 		return false
 	}
-	p.reason = err.Error()
+	if p.reason == "" {
+		p.reason = err.Error()
+	}
 	if p.fails++; p.fails >= s.cfg.MaxAttempts {
 		p.status, p.started = PeerFailed, false
 		return false
@@ -109,7 +111,7 @@ func (p *downstream) again(err error) bool {
 	timer := time.NewTimer(wait)
 	select {
 	case <-timer.C:
-	case <-s.ctx.Done():
+	case <-s.done:
 		timer.Stop()
 	}
 	s.mu.Lock()
@@ -126,12 +128,16 @@ func (p *downstream) again(err error) bool {
 }
 
 // attempt opens a stream and uses it until it ends; the error says why it did.
-func (p *downstream) attempt(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (p *downstream) attempt() error {
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s := p.s
 	s.mu.Lock()
-	p.status, p.cancel = PeerDialing, cancel
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	p.status, p.reason, p.cancel = PeerDialing, "", cancel
 	info := p.info
 	s.mu.Unlock()
 
@@ -240,7 +246,7 @@ func (p *downstream) finish() {
 		s.pump() // keeps what came of the requests
 	}
 	for _, r := range p.requests {
-		s.buffers.put(r.buf)
+		s.in.buffers.put(r.buf)
 	}
 	p.requests, p.outbox, p.cancel = nil, nil, nil
 }
@@ -266,14 +272,17 @@ func (p *downstream) cancelRequest(id uint64) {
 // ban ends the stream for good. s.mu is held.
 func (p *downstream) ban(reason string) {
 	p.banned, p.status, p.reason = true, PeerBanned, reason
-	if p.cancel != nil {
-		p.cancel()
-	}
+	p.leave()
 }
 
 // drop ends the stream; run tries again later. s.mu is held.
 func (p *downstream) drop(reason string) {
 	p.reason = reason
+	p.leave()
+}
+
+// leave ends the stream, or the attempt to open one. s.mu is held.
+func (p *downstream) leave() {
 	if p.cancel != nil {
 		p.cancel()
 	}

@@ -156,13 +156,13 @@ func (s *Session) endJob(j *job, err error) {
 	j.ended, j.err = true, err
 	delete(s.jobs, j.id)
 	s.picker.endJob(j.id)
-	for key, v := range s.arrivals {
+	for key, v := range s.in.arrivals {
 		if key.job != j.id {
 			continue
 		}
-		delete(s.arrivals, key)
+		delete(s.in.arrivals, key)
 		if !v.busy { // else the worker frees it
-			v.discard(-1, &s.buffers)
+			v.discard(-1, &s.in.buffers)
 		}
 	}
 	s.release(j)

@@ -344,7 +344,6 @@ func TestUploadsPress(t *testing.T) {
 			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &RoundRobin{},
 			max: 8 * maxTurn, maxPeer: 2 * maxTurn, patience: time.Second,
 		}
-		defer u.close()
 		killed := make(map[*turn]bool)
 		var stuck []*turn
 		for i := range 8 {
@@ -363,14 +362,18 @@ func TestUploadsPress(t *testing.T) {
 		default:
 		}
 		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
 		if len(killed) != 1 || !killed[stuck[0]] {
 			t.Fatalf("%d turns ended", len(killed))
 		}
 		u.leave(stuck[0])
 		<-honest.granted
+		u.mu.Lock()
+		defer u.mu.Unlock()
 		if u.bytes > u.max {
 			t.Errorf("%d bytes in writing", u.bytes)
 		}
+		u.timer.Stop()
 	})
 }
 

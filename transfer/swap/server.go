@@ -1,7 +1,6 @@
 package swap
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -94,9 +93,7 @@ type Server struct {
 	throttle *Throttle
 	buffers  chan []byte // idle turn buffers
 
-	ctx    context.Context // ends with Close; the server owns every stream until then
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	wg sync.WaitGroup // the handlers of all streams
 
 	mu      sync.Mutex
 	streams map[*upstream]struct{}
@@ -111,7 +108,6 @@ func NewServer(h host.Host, src Source, cfg ServerConfig) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	throttle := NewThrottle(cfg.Up)
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		cfg: cfg, host: h, src: src, throttle: throttle,
 		uploads: &uploads{
@@ -119,7 +115,6 @@ func NewServer(h host.Host, src Source, cfg ServerConfig) (*Server, error) {
 			max: cfg.MaxWriting, maxPeer: cfg.MaxWriting / 8, patience: cfg.Patience,
 		},
 		buffers: make(chan []byte, 8),
-		ctx:     ctx, cancel: cancel,
 		streams: make(map[*upstream]struct{}),
 		perPeer: make(map[peer.ID]int),
 	}
@@ -142,8 +137,10 @@ func (s *Server) Close() error {
 	s.host.RemoveStreamHandler(ProtocolID(s.cfg.Network))
 	s.mu.Lock()
 	s.closed = true
+	for u := range s.streams {
+		u.stop()
+	}
 	s.mu.Unlock()
-	s.cancel()
 	s.uploads.close()
 	s.wg.Wait()
 	return nil
@@ -177,7 +174,7 @@ func (s *Server) handle(st network.Stream) {
 	}
 	defer s.wg.Done()
 	defer s.dismiss(u)
-	u.run(s.ctx)
+	u.run()
 }
 
 // admit counts a new stream in, if need be in place of one that has long been

@@ -1,7 +1,6 @@
 package swap
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -101,10 +100,9 @@ type Session struct {
 	host host.Host
 	root cid.Cid
 
-	ctx    context.Context // ends with Close; the session owns its goroutines until then
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	wakeup chan struct{} // capacity 1: the deadline has come nearer
+	wg     sync.WaitGroup // every goroutine of the session
+	done   chan struct{}  // closed by Close
+	wakeup chan struct{}  // capacity 1: the deadline has come nearer
 
 	mu       sync.Mutex
 	picker   *picker
@@ -116,10 +114,7 @@ type Session struct {
 	slack    time.Time // when the throttles let something through again
 	starving time.Time // since when nobody can deliver; zero if somebody can
 	closed   bool
-	arrivals map[blockKey]*arrival // what has come of the active blocks
-	full     []*arrival            // all of it; for the workers
-	work     *sync.Cond            // on mu: full has something, or closed
-	buffers  bufferPool
+	in       inbox
 }
 
 // NewSession begins to fetch blocks of root, as soon as peers are added and
@@ -132,18 +127,16 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 		return nil, fmt.Errorf("%w: undefined CID", ErrHash)
 	}
 	cfg = cfg.withDefaults()
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
-		cfg: cfg, host: h, root: root, ctx: ctx, cancel: cancel,
-		wakeup: make(chan struct{}, 1),
+		cfg: cfg, host: h, root: root,
+		done: make(chan struct{}), wakeup: make(chan struct{}, 1),
 		picker: newPicker(pickerConfig{
 			budget: cfg.Buffer, stall: cfg.Stall,
 			rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
 		}),
 		jobs: make(map[int]*job), peers: make(map[peer.ID]*downstream),
-		arrivals: make(map[blockKey]*arrival),
 	}
-	s.work = sync.NewCond(&s.mu)
+	s.in = inbox{arrivals: make(map[blockKey]*arrival), work: sync.NewCond(&s.mu)}
 	s.wg.Add(1 + cfg.Workers)
 	go s.control()
 	for range cfg.Workers {
@@ -156,13 +149,18 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 // goroutines of the session, and so for deliveries that are running.
 func (s *Session) Close() error {
 	s.mu.Lock()
-	s.closed = true
-	for _, j := range s.jobs {
-		s.endJob(j, ErrClosed)
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+		for _, j := range s.jobs {
+			s.endJob(j, ErrClosed)
+		}
+		for _, p := range s.peers {
+			p.leave()
+		}
+		s.in.work.Broadcast()
 	}
-	s.work.Broadcast()
 	s.mu.Unlock()
-	s.cancel()
 	s.wg.Wait()
 	return nil
 }
@@ -231,11 +229,11 @@ func (s *Session) perform(a action) {
 			return
 		}
 		if r := p.requests[a.req]; r != nil {
-			s.arrival(a.key).keep(a.off, r.buf[:a.n], &s.buffers, a.peer)
+			s.arrival(a.key).keep(a.off, r.buf[:a.n], &s.in.buffers, a.peer)
 		}
 	case actDiscard:
-		if v := s.arrivals[a.key]; v != nil {
-			v.discard(a.off, &s.buffers)
+		if v := s.in.arrivals[a.key]; v != nil {
+			v.discard(a.off, &s.in.buffers)
 		}
 	case actBan:
 		p.ban(a.reason)
@@ -258,7 +256,7 @@ func (s *Session) control() {
 		}
 		s.mu.Unlock()
 		select {
-		case <-s.ctx.Done():
+		case <-s.done:
 			return
 		case <-s.wakeup:
 			continue

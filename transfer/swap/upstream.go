@@ -70,10 +70,10 @@ func signal(c chan struct{}) {
 	}
 }
 
-// run serves the stream until the peer ends it, breaks the protocol, or ctx
-// ends.
-func (u *upstream) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+// run serves the stream until the peer ends it or breaks the protocol, or until
+// stop.
+func (u *upstream) run() {
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	u.mu.Lock()
 	u.cancel = cancel
