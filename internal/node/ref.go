@@ -3,6 +3,8 @@ package node
 import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"ringswap/transfer/link"
 )
@@ -24,5 +26,15 @@ func parseRef(text string) (ref, error) {
 
 // link is what others get the root with.
 func (n *Node) link(root cid.Cid, name string) string {
-	return link.Link{Cid: root, Name: name, At: n.fullAddrs()}.Fit().String()
+	return link.Link{Cid: root, Name: name, At: forOthers(n.fullAddrs())}.Fit().String()
+}
+
+// forOthers leaves out the loopback addresses, unless there is nothing else: a
+// node that listens there only is for this machine.
+func forOthers(addrs []ma.Multiaddr) []ma.Multiaddr {
+	out := ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool { return !manet.IsIPLoopback(a) })
+	if len(out) == 0 {
+		return addrs
+	}
+	return out
 }
