@@ -18,8 +18,9 @@ type checks struct {
 	barred map[peer.ID]time.Time
 }
 
-// barTime is how long a peer that failed its check is not checked again, and
-// maxBarred how many such peers are remembered.
+// barTime is how long a peer that failed its check is not checked again. maxBarred
+// is how many such peers are remembered before hearsay is ignored; no more than
+// twice as many are.
 const (
 	barTime   = time.Minute
 	maxBarred = 1024
@@ -31,22 +32,29 @@ func (k *checks) meet(c *overlay.Contact) {
 	if m.closed || !m.admissible(c) {
 		return
 	}
+	c = contactWithin(c, scopeLoopback) // no more addresses than are ever used
 	switch {
 	case m.table.find(c.ID) != nil:
 		m.table.seen(stampOf(m.now), c)
 	case !m.table.diverse(c):
 	case m.table.wants(c.ID):
-		k.check(c)
+		k.check(c, false)
 	default:
 		m.table.offer(stampOf(m.now), c)
 		k.makeRoom(c)
 	}
 }
 
-// check asks a newcomer, which brings it into the table if it answers.
-func (k *checks) check(c *overlay.Contact) {
+// check asks a newcomer, which brings it into the table if it answers. One that
+// is known by hearsay only may take no more than half of the places, so that
+// inventing nodes does not keep real ones out.
+func (k *checks) check(c *overlay.Contact, hearsay bool) {
 	m := k.m
-	if k.busy >= m.cfg.Table.Checks || m.now.Before(k.barred[c.Peer]) || len(k.barred) >= maxBarred {
+	places := m.cfg.Table.Checks
+	if hearsay {
+		places = (places + 1) / 2
+	}
+	if k.busy >= places || m.now.Before(k.barred[c.Peer]) || hearsay && len(k.barred) >= maxBarred {
 		return
 	}
 	k.bar(c.Peer, m.now.Add(m.cfg.Lookup.RequestTimeout+barTime))
@@ -67,7 +75,9 @@ func (k *checks) bar(p peer.ID, until time.Time) {
 	if k.barred == nil {
 		k.barred = make(map[peer.ID]time.Time)
 	}
-	k.barred[p] = until
+	if _, there := k.barred[p]; there || len(k.barred) < 2*maxBarred {
+		k.barred[p] = until
+	}
 }
 
 // sweep forgets those whose time is over.
@@ -135,7 +145,7 @@ func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
 		}
 		c = contactWithin(c, reach)
 		if m.table.wants(c.ID) && m.table.diverse(c) && (len(c.Addrs) > 0 || m.cfg.Table.Addressless) {
-			k.check(c)
+			k.check(c, true)
 		}
 	}
 }

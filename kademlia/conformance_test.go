@@ -44,3 +44,13 @@ func nearest(key overlay.ID, nodes []overlay.Contact, n int) []overlay.Contact {
 }
 
 func TestConformance(t *testing.T) { overlaytest.Run(t, subject(t)) }
+
+// TestConformanceDisjoint: the contract holds with several paths too.
+func TestConformanceDisjoint(t *testing.T) {
+	s := subject(t)
+	s.Invariants = nil // TestConformance checks them
+	s.New = func(self overlay.Contact, seed uint64) overlay.Machine {
+		return newMachine(t, self, seed, func(c *kademlia.Config) { c.Lookup.Paths = 4 })
+	}
+	overlaytest.Run(t, s)
+}

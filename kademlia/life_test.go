@@ -121,7 +121,7 @@ func TestProviderRecordsLive(t *testing.T) {
 // TestProvideReachesNewNeighbours: records are found though everyone who got
 // them at first is gone.
 func TestProvideReachesNewNeighbours(t *testing.T) {
-	w := newWorld(t, 40, 2, func(c *Config) { c.K = 6 })
+	w := newWorld(t, 40, 2, func(c *Config) { c.K, c.Table.Refresh = 6, 2*time.Hour })
 	key := w.key()
 	provider := w.byDistance(key)[39]
 	provider.Do(overlay.Provide{Key: key})
@@ -198,8 +198,10 @@ func TestValuesLive(t *testing.T) {
 	}
 	// One holder in each hour does it for all: 8 requests and 8 answers, and the
 	// newcomers' copies. Everyone on his own would be 8 times as many.
-	if n := w.counted[PutValue]; n > 20*8*2*4 {
-		t.Errorf("%d PUT_VALUE messages in 20 hours", n)
+	n := w.counted[PutValue]
+	t.Logf("%d PUT_VALUE messages in 20 hours", n)
+	if n > 20*8*2*2 {
+		t.Error("holders store it anew though others have")
 	}
 	// Nobody published it anew, so it ends with its time.
 	w.RunFor(30 * time.Hour)
@@ -333,10 +335,10 @@ func TestOldValueIsRefused(t *testing.T) {
 	}
 }
 
-// TestChurn: a fifth of the network is replaced every hour. Lookups go on
+// TestChurn: a quarter of the network is replaced every hour. Lookups go on
 // finding the nearest node, and providers are found.
 func TestChurn(t *testing.T) {
-	w := newWorld(t, 80, 6, nil)
+	w := newWorld(t, 60, 6, nil)
 	key := w.key()
 	provider := w.Nodes()[0]
 	provider.Do(overlay.Provide{Key: key})
@@ -346,7 +348,7 @@ func TestChurn(t *testing.T) {
 		w.Kill(nodes[1+w.Rand().IntN(len(nodes)-1)])
 		w.join()
 		w.RunFor(225 * time.Second)
-		asker, k := w.Nodes()[1+w.Rand().IntN(79)], w.key()
+		asker, k := w.Nodes()[1+w.Rand().IntN(59)], w.key()
 		op := asker.Do(overlay.FindClosest{Key: k})
 		if op.Err != nil {
 			t.Fatal(op.Err)

@@ -43,7 +43,7 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 	}
 	if ev.Server {
 		from := ev.From
-		m.checks.meet(&from)
+		m.checks.meet(contactWithin(&from, scopeOfAsker(ev.Remote)))
 	}
 	if !m.server {
 		return nil, fmt.Errorf("%w: this node is a client", overlay.ErrRefused)

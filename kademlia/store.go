@@ -118,6 +118,9 @@ func (t *valueTable) keep(key overlay.Key, value []byte, published time.Time) er
 		}
 	}
 	v.value, v.published, v.stored, v.expires = clone(value), published, m.now, expires
+	if v.alarm == nil {
+		t.republish(v)
+	}
 	return nil
 }
 
@@ -140,18 +143,17 @@ func (t *valueTable) create(key overlay.Key) *storedValue {
 	v := &storedValue{key: key}
 	t.at[key.ID()] = len(t.list)
 	t.list = append(t.list, v)
-	v.alarm = m.after(m.jitter(m.cfg.Records.ValueRepublish), func() { t.republish(v) })
 	return v
 }
 
-// republish stores a value anew at the nodes that are responsible for it now,
-// unless someone did so within the interval (paper, section 2.5). The jitter
-// sees to it that one of the holders is the first. The nearest subtree is known
-// in full, so no lookup is needed.
+// republish stores a value anew at the nodes that are responsible for it now if
+// nobody did so within the interval (paper, section 2.5), and sets the alarm for
+// the next time. The random delay sees to it that one of the holders is the
+// first. The nearest subtree is known in full, so no lookup is needed.
 func (t *valueTable) republish(v *storedValue) {
 	m := t.m
 	every := m.cfg.Records.ValueRepublish
-	if quiet := m.now.Sub(v.stored); quiet >= every/2 {
+	if m.now.Sub(v.stored) >= every {
 		v.stored = m.now
 		if m.table.closerThanSelf(v.key.ID(), m.cfg.K) < m.cfg.K {
 			for _, c := range m.table.closest(v.key.ID(), m.cfg.K, nil) {
@@ -159,7 +161,8 @@ func (t *valueTable) republish(v *storedValue) {
 			}
 		}
 	}
-	v.alarm = m.after(every/2+m.jitter(every/2), func() { t.republish(v) })
+	due := v.stored.Add(every + time.Duration(m.cfg.Rand.Int64N(int64(every)/4+1)))
+	v.alarm = m.timers.set(due, func() { t.republish(v) })
 }
 
 // record is the value as it travels.

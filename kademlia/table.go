@@ -3,6 +3,8 @@ package kademlia
 import (
 	"slices"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"ringswap/overlay"
 )
 
@@ -100,7 +102,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 		e := b.touch(i)
 		revived := e.silent()
 		e.seen, e.fails, e.tried = now, 0, 0
-		if e.c != c && len(c.Addrs) > 0 && t.diverse(c) {
+		if moved(e.c, c) && t.diverse(c) {
 			e.c = c
 		}
 		if revived {
@@ -123,6 +125,12 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 	if !t.place(e) {
 		t.buckets[t.depthOf(c.ID)].keepSpare(e, t.cfg.Spares)
 	}
+}
+
+// moved reports whether b brings other addresses than a has. If not, a goes on
+// being used: it may be shared.
+func moved(a, b *overlay.Contact) bool {
+	return a != b && len(b.Addrs) > 0 && !slices.EqualFunc(a.Addrs, b.Addrs, ma.Multiaddr.Equal)
 }
 
 // add appends a new entry to a bucket that has room.
