@@ -18,5 +18,5 @@
 //   - message.go, codec.go, decode.go: the wire format
 //
 // A machine has a deadline (timers.go), counts what it sent (requests.go), and
-// shows itself in view.go. [Machine.CheckInvariants] says what always holds.
+// shows itself in view.go; snapshot.go is what outlives it. [Machine.CheckInvariants] says what always holds.
 package kademlia

@@ -445,6 +445,52 @@ func TestProviderRecords(t *testing.T) {
 	}
 }
 
+// TestSnapshot: a restart keeps the records with their remaining time, and takes
+// nothing from a snapshot that a peer could not have given.
+func TestSnapshot(t *testing.T) {
+	with := func(c *Config) { c.Records.Validator, c.Records.MaxProviders = anyValue{}, 3 }
+	r := newRig(t, with)
+	for n := 1; n <= 3; n++ {
+		c := friend("1", n)
+		r.request(c, false, lan, &Message{Type: AddProvider, Key: []byte("k"), Providers: []*overlay.Contact{c}})
+		r.now = r.now.Add(10 * time.Hour)
+	}
+	rec := &Record{Key: []byte("v"), Value: []byte("value")}
+	r.request(friend("1", 1), false, lan, &Message{Type: PutValue, Key: []byte("v"), Record: rec})
+	snap := r.m.Snapshot()
+	if len(snap.Providers) != 3 || len(snap.Values) != 1 {
+		t.Fatalf("%d provider records, %d values", len(snap.Providers), len(snap.Values))
+	}
+	slices.Reverse(snap.Providers)
+	snap.Providers = append(snap.Providers, ProviderRecord{Key: overlay.ID{1}, Provider: *friend("1", 9), Expires: r.now.Add(1000 * time.Hour)},
+		ProviderRecord{Key: overlay.ID{2}}, ProviderRecord{Key: overlay.ID{3}, Provider: *r.m.self, Expires: r.now.Add(time.Hour)})
+	snap.Values = append(snap.Values, ValueRecord{Value: []byte("no key")}, ValueRecord{Key: []byte("old"), Value: []byte("v"), Published: r.now.Add(-100 * time.Hour)})
+
+	again := newRig(t, with)
+	again.now = r.now.Add(time.Hour)
+	if got := again.m.Restore(again.now, snap); got != 5 {
+		t.Errorf("%d records taken, want 5", got)
+	}
+	count := func() int {
+		reply := again.request(friend("1", 5), false, lan, &Message{Type: GetProviders, Key: []byte("k")})
+		return len(reply.Msg.(*Message).Providers)
+	}
+	if got := count(); got != 3 {
+		t.Errorf("%d providers after the restart", got)
+	}
+	if v := again.m.values.get(overlay.RawKey([]byte("v")).ID()); v == nil || string(v.value) != "value" {
+		t.Error("the value is lost")
+	}
+	again.wait(48*time.Hour - 30*time.Hour) // the first of them is 49 hours old
+	if got := count(); got != 2 {
+		t.Errorf("%d providers, want 2 whose time is not over", got)
+	}
+	again.wait(31 * time.Hour)
+	if n := again.m.providers.size; n != 0 {
+		t.Errorf("%d provider records outlived their time", n)
+	}
+}
+
 // TestFloodKeepsOwnKeys: keys from all over the keyspace do not push out those
 // near this node.
 func TestFloodKeepsOwnKeys(t *testing.T) {
