@@ -156,7 +156,7 @@ func (d *demo) startDaemons(ctx context.Context) error {
 		if len(ready.Addrs) == 0 {
 			return fmt.Errorf("%s is ready, but has no address", repo)
 		}
-		d.say("     ready after %s: %s\n", seconds(time.Since(begin).Seconds()), ready.Addrs[0])
+		d.say("     %s, ready after %s\n", ready.ID, seconds(time.Since(begin).Seconds()))
 		if first == "" {
 			first = ready.Addrs[0]
 		}
@@ -201,10 +201,13 @@ func (d *demo) getBoth(ctx context.Context) error {
 
 // get lets a node fetch a CID and compares what came with the original.
 func (d *demo) get(ctx context.Context, repo, cid, original string, flags ...string) (node.Got, error) {
-	path := filepath.Join(repo+"-files", original)
+	path := repo + "-" + original
 	got, err := askOne[node.Got](ctx, d, repo, append([]string{"get", cid, "-o", path}, flags...)...)
 	if err != nil {
 		return got, err
+	}
+	for i, p := range got.Peers {
+		got.Peers[i].ID = d.name(p.ID)
 	}
 	var b strings.Builder
 	printGot(&b, got)
@@ -216,16 +219,33 @@ func (d *demo) get(ctx context.Context, repo, cid, original string, flags ...str
 	return got, nil
 }
 
+// indent prints a part of a result.
 func (d *demo) indent(text string) {
 	for line := range strings.Lines(text) {
 		d.say("     %s", line)
 	}
 }
 
+// name is what the demo calls the node with an ID.
+func (d *demo) name(id string) string {
+	for name, n := range d.daemons {
+		if n.id == id {
+			return name
+		}
+	}
+	return id
+}
+
 func (d *demo) lookUp(ctx context.Context) error {
 	l, err := askOne[node.Lookup](ctx, d, "n5", "lookup", d.file.Cid, "--trace")
 	if err != nil {
 		return err
+	}
+	for i, s := range l.Trace {
+		l.Trace[i].ID = d.name(s.ID)
+	}
+	for i, c := range l.Closest {
+		l.Closest[i].ID = d.name(c.ID)
 	}
 	var b strings.Builder
 	printLookup(&b, l)
@@ -250,7 +270,7 @@ func (d *demo) awaitSecondHolder(ctx context.Context) error {
 		for _, p := range found {
 			if p.ID == n4 {
 				for _, p := range found {
-					d.say("     %s, says the %s\n", d.nameOf(p.ID), p.Source)
+					d.say("     %s, says the %s\n", d.name(p.ID), p.Source)
 				}
 				return nil
 			}
@@ -263,16 +283,6 @@ func (d *demo) awaitSecondHolder(ctx context.Context) error {
 	}
 }
 
-// nameOf is a peer ID with the name that the demo calls the node by.
-func (d *demo) nameOf(id string) string {
-	for name, n := range d.daemons {
-		if n.id == id {
-			return name + " (" + id + ")"
-		}
-	}
-	return id
-}
-
 func (d *demo) getFromSecond(ctx context.Context) error {
 	n2 := d.daemons["n2"]
 	d.say("   $ kill -9 %d\n", n2.pid())
@@ -282,7 +292,7 @@ func (d *demo) getFromSecond(ctx context.Context) error {
 		return err
 	}
 	for _, p := range got.Peers {
-		if p.ID == n2.id && p.Bytes > 0 {
+		if p.ID == "n2" && p.Bytes > 0 {
 			return errors.New("a dead node sent bytes")
 		}
 	}
@@ -297,8 +307,8 @@ func (d *demo) getFromSeveral(ctx context.Context) error {
 // resume kills a get at about a third, and lets another one finish it.
 func (d *demo) resume(ctx context.Context) error {
 	flags := d.nodeFlags(d.daemons["n1"].addr)
-	path := filepath.Join("n6-files", demoFile)
-	slow := append([]string{"get", d.file.Cid, "-o", path, "--limit", fmt.Sprint(max(d.size/6, 1<<20))}, flags...)
+	path := "n6-" + demoFile
+	slow := append([]string{"get", d.file.Cid, "-o", path, "--limit", fmt.Sprintf("%dkB", d.size/6000)}, flags...)
 	if err := d.killMidway(ctx, "n6", 35, slow...); err != nil {
 		return err
 	}

@@ -270,9 +270,9 @@ func (b *bench) begin(args ...string) <-chan int {
 	return code
 }
 
-// daemon serves f on the bench's repo until the test ends, as another process
-// would.
-func (b *bench) daemon(f *fakeNode, lasting bool) {
+// daemon serves f on the bench's repo, as another process would, until the test
+// or the returned function ends it.
+func (b *bench) daemon(f *fakeNode, lasting bool) (stop func()) {
 	b.t.Helper()
 	s, err := api.Listen(api.Config{Repo: b.repo, Service: f, Lasting: lasting})
 	if err != nil {
@@ -281,10 +281,12 @@ func (b *bench) daemon(f *fakeNode, lasting bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	b.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			b.t.Error(err)
 		}
 	})
+	b.t.Cleanup(stop)
+	return stop
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -74,9 +73,9 @@ func getRequest(in *invocation) (req node.GetRequest, err error) {
 		return req, err
 	}
 	out := in.cli.String("output")
-	if strings.HasSuffix(out, "/") || strings.HasSuffix(out, string(filepath.Separator)) {
-		if fi, err := os.Stat(out); err != nil || !fi.IsDir() {
-			return req, usageError("mkdir -p "+out, "there is no folder %s", out)
+	if out != "" && os.IsPathSeparator(out[len(out)-1]) { // it is to become a folder if it is none yet
+		if err := os.MkdirAll(out, 0o777); err != nil {
+			return req, usageError("peer get CID -o PATH", "there is no folder %s and it cannot be made: %v", out, err)
 		}
 	}
 	if out == "" {

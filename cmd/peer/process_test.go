@@ -12,7 +12,7 @@ import (
 // TestMain lets the test binary be the program itself, so that tests can run it
 // as a process of its own.
 func TestMain(m *testing.M) {
-	if os.Getenv("PEER_TEST_MAIN") != "" {
+	if os.Getenv("RINGSWAP_TEST_MAIN") != "" {
 		main()
 	}
 	os.Exit(m.Run())
@@ -26,7 +26,7 @@ func process(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), "PEER_TEST_MAIN=1", "PEER_REPO="+t.TempDir())
+	cmd.Env = append(os.Environ(), "RINGSWAP_TEST_MAIN=1", "PEER_REPO="+t.TempDir())
 	return cmd
 }
 

@@ -143,18 +143,17 @@ func percent(p node.Progress) int {
 	return int(100 * float64(min(p.Done, p.Total)) / float64(p.Total))
 }
 
-// lineProgress writes a line when the phase changes, and then at every tenth,
-// or every few seconds if that takes long.
+// lineProgress writes a line when a phase begins that cannot be measured, and
+// otherwise at every tenth, at most one a second, or every few seconds if that
+// takes long. What is done within a second is not mentioned.
 type lineProgress struct {
-	out    io.Writer
-	now    func() time.Time
-	meter  meter
-	phase  string
-	note   string
-	tenth  int
-	last   time.Time
-	silent bool // the last state was not written
-	state  node.Progress
+	out   io.Writer
+	now   func() time.Time
+	meter meter
+	phase string
+	note  string
+	tenth int
+	last  time.Time
 }
 
 const lineEvery = 5 * time.Second
@@ -169,40 +168,24 @@ func (l *lineProgress) update(p node.Progress) {
 		return
 	}
 	if p.Phase != l.phase {
-		l.end()
 		l.phase, l.meter, l.tenth, l.last = p.Phase, meter{}, percent(p)/10, now
-		if p.Total <= 0 && p.Done == 0 {
+		if p.Done >= p.Total {
 			l.printf("%s\n", title(p))
 		}
 	}
 	l.meter.add(now, p.Done)
-	l.state, l.silent = p, true
-	tenth := percent(p) / 10
-	soon := now.Sub(l.last) < time.Second
-	if (tenth != l.tenth && (!soon || percent(p) == 100)) || now.Sub(l.last) >= lineEvery {
-		l.write(now)
+	since, tenth := now.Sub(l.last), percent(p)/10
+	if (tenth != l.tenth && since >= time.Second) || (since >= lineEvery && p.Done > 0) {
+		l.tenth, l.last = tenth, now
+		if pc := percent(p); pc >= 0 {
+			l.printf("%s: %d%%, %s\n", title(p), pc, facts(p, &l.meter))
+			return
+		}
+		l.printf("%s: %s\n", title(p), facts(p, &l.meter))
 	}
 }
 
-func (l *lineProgress) write(now time.Time) {
-	p := l.state
-	l.tenth, l.last, l.silent = percent(p)/10, now, false
-	if pc := percent(p); pc >= 0 {
-		l.printf("%s: %d%%, %s\n", title(p), pc, facts(p, &l.meter))
-		return
-	}
-	l.printf("%s: %s\n", title(p), facts(p, &l.meter))
-}
-
-// end writes the last state of a phase that moved bytes.
-func (l *lineProgress) end() {
-	if l.silent && l.state.Done > 0 {
-		l.write(l.now())
-	}
-	l.silent = false
-}
-
-func (l *lineProgress) done() { l.end() }
+func (l *lineProgress) done() {}
 
 func (l *lineProgress) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.out, format, args...) // losing a progress line is no failure

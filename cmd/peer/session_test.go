@@ -177,6 +177,21 @@ func TestShareGoesOnWithoutADaemon(t *testing.T) {
 	}
 }
 
+func TestShareOutlivesTheCommandThatRanTheNode(t *testing.T) {
+	b := newBench(t, &fakeNode{})
+	stop := b.daemon(&fakeNode{}, false)
+	code := b.begin("share", "a")
+	b.errOut.await(t, "2 peers, serving 1")
+	stop()
+	b.errOut.await(t, "going on without it")
+	b.errOut.await(t, "it\nsharing until Ctrl-C")
+	b.interrupt()
+	b.want(code, 0)
+	if !b.node.isClosed() {
+		t.Error("no node of its own took over")
+	}
+}
+
 func TestShareEndsBadlyIfTheNodeGoes(t *testing.T) {
 	b := newBench(t, &fakeNode{activity: func(context.Context) iter.Seq2[node.Activity, error] {
 		return func(func(node.Activity, error) bool) {}
@@ -258,7 +273,7 @@ func TestUsageErrors(t *testing.T) {
 		"get x --wait -1s":             "not a time to wait",
 		"get x --wait 0s":              "not a time to wait",
 		"get x --limit none":           "not a rate",
-		"get x -o /nowhere/":           "no folder",
+		"get x -o /dev/null/":          "no folder",
 		"cat x --offset -1":            "before the file's beginning",
 		"cat x --length -2":            "negative",
 		"cat x --length y":             `invalid value "y"`,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ringswap/internal/api"
 	"ringswap/internal/node"
 )
 
@@ -33,19 +34,23 @@ Examples:
 	}, 1, -1, share)
 }
 
+// errHostEnded is the reason to go on with a node of one's own.
+var errHostEnded = errors.New("the command that ran the node has ended")
+
 func share(ctx context.Context, in *invocation) error {
-	return in.with(ctx, func(s *session) error {
+	err := in.with(ctx, func(s *session) error {
 		for _, path := range in.args {
 			if _, err := shareOne(ctx, in, s, path, 0); err != nil {
 				return err
 			}
 		}
-		if s.lasting {
-			in.info("the daemon serves it from now on; peer rm ends that")
-			return nil
-		}
 		return keepSharing(ctx, in, s)
 	})
+	for errors.Is(err, errHostEnded) {
+		in.info("%v; going on without it", err)
+		err = in.with(ctx, func(s *session) error { return keepSharing(ctx, in, s) })
+	}
+	return err
 }
 
 // shareOne shares one path and prints what became of it.
@@ -73,22 +78,36 @@ func shareOne(ctx context.Context, in *invocation, s *session, path string, repl
 }
 
 // keepSharing shows who takes what until the user ends it, which is how sharing
-// is meant to end.
+// is meant to end, or leaves it to a daemon.
 func keepSharing(ctx context.Context, in *invocation, s *session) error {
+	if s.lasting {
+		in.info("the daemon serves it from now on; peer rm ends that")
+		return nil
+	}
 	in.info("sharing until Ctrl-C; keep this open until the others have it")
 	show := in.live()
 	defer show.done()
+	var failed error
 	for a, err := range s.Activity(ctx) {
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return err
+			failed = err
+			break
 		}
 		show.update(describe(a))
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case s.local == nil && hostEnded(failed):
+		return errHostEnded
+	case failed == nil:
 		return errors.New("the node stopped sharing")
 	}
-	return nil
+	return failed
+}
+
+// hostEnded says whether the process that ran the node went away.
+func hostEnded(err error) bool {
+	return errors.Is(err, api.ErrLost) || errors.Is(err, api.ErrNoDaemon) ||
+		err != nil && node.AsError(err).Kind == node.KindInterrupted
 }

@@ -7,7 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// sameSignal is the time in which two signals count as one: a process that is
+// signalled by its parent may get the signal of its group, too.
+const sameSignal = 500 * time.Millisecond
 
 // untilSignal returns a context that ends at the first Ctrl-C or request to
 // terminate. The second one ends the process at once, which the store survives.
@@ -23,17 +28,21 @@ func untilSignal(ctx context.Context, stderr io.Writer) (context.Context, func()
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		select {
-		case <-signals:
-			cancel()
-		case <-quit:
-			return
-		}
-		select {
-		case <-signals:
-			fmt.Fprintln(stderr, "stopped at once")
-			os.Exit(exitInterrupted)
-		case <-quit:
+		var first time.Time
+		for {
+			select {
+			case <-signals:
+			case <-quit:
+				return
+			}
+			switch now := time.Now(); {
+			case first.IsZero():
+				first = now
+				cancel()
+			case now.Sub(first) > sameSignal:
+				fmt.Fprintln(stderr, "stopped at once")
+				os.Exit(exitInterrupted)
+			}
 		}
 	}()
 	return ctx, func() {

@@ -34,6 +34,10 @@ func swarm(ctx context.Context, in *invocation) error {
 }
 
 func printSwarm(w io.Writer, sw node.Swarm) {
+	if sw.Chunks == 0 && len(sw.Peers) == 0 {
+		fmt.Fprintf(w, "%s: nobody fetches it from or with this node now\n", sw.Cid)
+		return
+	}
 	fmt.Fprintf(w, "%s: %d of %s here, %s\n", sw.Cid, sw.Have, count(sw.Chunks, "chunk"), count(len(sw.Peers), "peer"))
 	if len(sw.Peers) == 0 {
 		return

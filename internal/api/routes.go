@@ -105,24 +105,25 @@ func workAll[Res any](name string, f func(node.Service, context.Context, func(no
 
 func list[Item any](name string, f func(node.Service, context.Context) iter.Seq2[Item, error]) method[nothing, Item, nothing] {
 	return method[nothing, Item, nothing]{name, func(ctx context.Context, s node.Service, _ nothing, _ progressFunc, item itemFunc[Item]) (nothing, error) {
-		return pour(f(s, ctx), item)
+		return pour(ctx, f(s, ctx), item)
 	}}
 }
 
 func listOf[Req, Item any](name string, f func(node.Service, context.Context, Req) iter.Seq2[Item, error]) method[Req, Item, nothing] {
 	return method[Req, Item, nothing]{name, func(ctx context.Context, s node.Service, req Req, _ progressFunc, item itemFunc[Item]) (nothing, error) {
-		return pour(f(s, ctx, req), item)
+		return pour(ctx, f(s, ctx, req), item)
 	}}
 }
 
 func listWork[Item any](name string, f func(node.Service, context.Context, func(node.Progress)) iter.Seq2[Item, error]) method[nothing, Item, nothing] {
 	return method[nothing, Item, nothing]{name, func(ctx context.Context, s node.Service, _ nothing, p progressFunc, item itemFunc[Item]) (nothing, error) {
-		return pour(f(s, ctx, p), item)
+		return pour(ctx, f(s, ctx, p), item)
 	}}
 }
 
-// pour gives every element to item until one of them fails.
-func pour[Item any](seq iter.Seq2[Item, error], item itemFunc[Item]) (nothing, error) {
+// pour gives every element to item until one of them fails. One that ctx may
+// have cut short counts as failed.
+func pour[Item any](ctx context.Context, seq iter.Seq2[Item, error], item itemFunc[Item]) (nothing, error) {
 	for it, err := range seq {
 		if err != nil {
 			return nothing{}, err
@@ -131,5 +132,5 @@ func pour[Item any](seq iter.Seq2[Item, error], item itemFunc[Item]) (nothing, e
 			return nothing{}, err
 		}
 	}
-	return nothing{}, nil
+	return nothing{}, ctx.Err()
 }
