@@ -262,6 +262,16 @@ func TestErrorsKeepTheirCodes(t *testing.T) {
 	}
 }
 
+func TestQuiet(t *testing.T) {
+	for _, args := range [][]string{{"get", "CID", "-q"}, {"--quiet", "share", "a"}, {"ls", "--quiet"}} {
+		b := newBench(t, &fakeNode{})
+		b.daemon(b.node, true)
+		if code := b.peer(args...); code != 0 || b.errOut.String() != "" || b.out.String() == "" {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, b.out, b.errOut)
+		}
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
 	t.Setenv("PEER_OVERLAY", "")
 	for args, want := range map[string]string{

@@ -168,6 +168,7 @@ func TestSmokeDaemon(t *testing.T) {
 			d.end(-1)
 			continue
 		}
+		_ = d.cmd.Process.Signal(end) // once more, as from its group; it may have ended
 		d.end(0)
 	}
 	start(t, repo, "ls", "--json").end(0)
