@@ -96,20 +96,19 @@ func (b *Batch) File(f File) (*FileRefs, error) {
 	return r, nil
 }
 
-// register gives a file an id and drops the one that had its path, if any.
+// register drops the file that had the path, if any, and gives the new one an id.
 func (s *Store) register(t *tables, r *FileRefs, old uint64) error {
 	if r.file.Path == "" || r.file.Size < 0 || len(r.file.Path) > MaxText {
 		return fmt.Errorf("store: %q is no description of a file", r.file.Path)
 	}
+	if old != 0 {
+		if err := s.dropFile(t, old); err != nil {
+			return err
+		}
+	}
 	r.id = t.m.nextFile
 	m := fileBody{id: r.id, file: r.file, born: s.log.end.pack()}
-	if err := s.record(t, recFile, "", m.append(nil), false); err != nil {
-		return err
-	}
-	if old == 0 {
-		return nil
-	}
-	return s.dropFile(t, old)
+	return s.record(t, recFile, "", m.encode(), false)
 }
 
 // touchFile is touch for a file.
@@ -126,7 +125,8 @@ func (s *Store) touchFile(t *tables, id uint64) error {
 }
 
 // Add adds references. They may be served as soon as it returns, or later, up
-// to the end of Close. It keeps no reference to refs.
+// to the end of Close. After an error, such as ErrDiskFull, they can be added
+// again, which does no harm. It keeps no reference to refs.
 func (r *FileRefs) Add(refs ...Ref) error {
 	for _, x := range refs {
 		hash, in, err := hashOf(x.Cid)
@@ -141,7 +141,7 @@ func (r *FileRefs) Add(refs ...Ref) error {
 			continue
 		}
 		r.run = append(r.run, refEntry{hash: hash, offset: x.Offset, length: x.Length})
-		if len(r.run) == maxRun {
+		if len(r.run) >= maxRun {
 			if err := r.flush(); err != nil {
 				return err
 			}
@@ -164,7 +164,7 @@ func (r *FileRefs) flush() error {
 				return err
 			}
 		}
-		return s.record(t, recRefs, "", refsBody{file: r.id, refs: run}.append(nil), false)
+		return s.record(t, recRefs, "", refsBody{file: r.id, refs: run}.encode(), false)
 	})
 	if err == nil {
 		r.run = r.run[:0]

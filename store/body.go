@@ -115,8 +115,8 @@ func eachField(b []byte, f func(field) error) error {
 	return nil
 }
 
-func (m fileBody) append(b []byte) []byte {
-	b = putVarint(b, 1, m.id)
+func (m fileBody) encode() []byte {
+	b := putVarint(nil, 1, m.id)
 	b = putBytes(b, 2, m.file.Path)
 	b = putVarint(b, 3, uint64(m.file.Size))
 	b = putVarint(b, 4, protowire.EncodeZigZag(m.file.ModTime))
@@ -151,8 +151,8 @@ func parseFileBody(b []byte) (m fileBody, err error) {
 	return m, err
 }
 
-func (m refsBody) append(b []byte) []byte {
-	b = putVarint(b, 1, m.file)
+func (m refsBody) encode() []byte {
+	b := putVarint(nil, 1, m.file)
 	var e []byte
 	for _, r := range m.refs {
 		e = putBytes(e[:0], 1, r.hash)
@@ -203,7 +203,7 @@ func parseRefEntry(b []byte) (r refEntry, err error) {
 	return r, err
 }
 
-func (m dropBody) append(b []byte) []byte {
+func (m dropBody) encode() (b []byte) {
 	var e []byte
 	for _, d := range m.drops {
 		e = putBytes(e[:0], 1, d.key)
@@ -245,7 +245,7 @@ func parseDropBody(b []byte) (m dropBody, err error) {
 	return m, err
 }
 
-func (m markBody) append(b []byte) []byte { return putVarint(b, 1, uint64(m.durable)) }
+func (m markBody) encode() []byte { return putVarint(nil, 1, uint64(m.durable)) }
 
 func parseMarkBody(b []byte) (m markBody, err error) {
 	err = eachField(b, func(x field) error {
@@ -257,8 +257,8 @@ func parseMarkBody(b []byte) (m markBody, err error) {
 	return m, err
 }
 
-func (m packBody) append(b []byte) []byte {
-	return putVarint(putVarint(b, 1, uint64(m.pack)), 2, uint64(m.state))
+func (m packBody) encode() []byte {
+	return putVarint(putVarint(nil, 1, uint64(m.pack)), 2, uint64(m.state))
 }
 
 func parsePackBody(b []byte) (m packBody, err error) {

@@ -187,7 +187,7 @@ func (e *emptying) run(ctx context.Context) error {
 // note records a step in the pack's removal.
 func (e *emptying) note(state packState) error {
 	return e.s.write(func(t *tables) error {
-		return e.s.record(t, recPack, "", packBody{e.p.head.number, state}.append(nil), true)
+		return e.s.record(t, recPack, "", packBody{e.p.head.number, state}.encode(), true)
 	})
 }
 
@@ -285,7 +285,7 @@ func (e *emptying) liveRefs(t *tables, rec record) ([]byte, bool, error) {
 		}
 	}
 	m.refs = kept
-	return m.append(nil), len(kept) > 0, nil
+	return m.encode(), len(kept) > 0, nil
 }
 
 // liveDrops keeps the drops of things that other packs may still have records of.
@@ -305,7 +305,7 @@ func (e *emptying) liveDrops(rec record) ([]byte, bool, error) {
 		kept = append(kept, d)
 	}
 	m.drops = kept
-	return m.append(nil), len(kept) > 0, nil
+	return m.encode(), len(kept) > 0, nil
 }
 
 // livePack keeps what is said of packs that are still there.

@@ -56,6 +56,8 @@ func openIndex(dir string, cacheBytes int64, release func() bool, onFail func())
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 8,
 	}
+	turns := newCompactions()
+	o.Experimental.CompactionScheduler = turns
 	o.Experimental.FileCacheShards = 1
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -66,6 +68,7 @@ func openIndex(dir string, cacheBytes int64, release func() bool, onFail func())
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamagedIndex, filepath.Base(dir), err)
 	}
+	turns.release()
 	return x, nil
 }
 

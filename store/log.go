@@ -115,7 +115,7 @@ func (l *packLog) append(typ recordType, key string, body []byte) (logPos, error
 	}
 	b, at := l.buf[:0], l.end
 	if !l.marked {
-		b = appendRecord(b, l.active.head.mark, at, recMark, "", markBody{logPos(l.durable.Load())}.append(nil))
+		b = appendRecord(b, l.active.head.mark, at, recMark, "", markBody{logPos(l.durable.Load())}.encode())
 		at += logPos(len(b))
 	}
 	b = appendRecord(b, l.active.head.mark, at, typ, key, body)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/ipfs/go-cid"
 )
@@ -58,6 +59,45 @@ func (s *Store) Size(c cid.Cid) (n int, err error) {
 		err = notFound(c)
 	}
 	return n, err
+}
+
+// Location is a place where the store has a block.
+type Location struct {
+	Owned  bool
+	Path   string // of the pack or of the user's file
+	Offset int64  // in bytes
+	Length int
+}
+
+// Locations returns all places of the block, in the order in which they are
+// tried. It does not look whether a referenced file is still what it was.
+func (s *Store) Locations(c cid.Cid) (all []Location, err error) {
+	hash, in, err := hashOf(c)
+	if err != nil || in {
+		return nil, err
+	}
+	err = s.read(func(t *tables) error {
+		all = all[:0]
+		err := s.eachPlace(t, hash, func(p place) (bool, error) {
+			at := Location{Owned: p.file == owned, Offset: p.offset, Length: p.length}
+			if at.Owned {
+				at.Path = filepath.Join(s.log.dir, packName(p.pos.pack()))
+				all = append(all, at)
+				return false, nil
+			}
+			m, ok, err := t.file(p.file)
+			if ok {
+				at.Path = m.file.Path
+				all = append(all, at)
+			}
+			return false, err
+		})
+		if err == errNoPlace { //nolint:errorlint // it is compared where it is made
+			err = nil
+		}
+		return err
+	})
+	return all, err
 }
 
 // errNoPlace is returned by eachPlace if no location would do.

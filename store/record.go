@@ -168,6 +168,9 @@ func guessPackHead(afterHead []byte, number uint32) (packHead, error) {
 		return packHead{}, errFrame
 	}
 	h := packHead{number: number, mark: marker(afterHead[:8])}
+	if h.mark == (marker{}) {
+		return packHead{}, errFrame
+	}
 	_, err := parseFrame(afterHead, h.mark, posOf(number, packHeadLen))
 	return h, err
 }

@@ -50,11 +50,16 @@ func (s *Store) putInOrder() error {
 		_ = idx.close() // it is replaced
 		why = "it is ahead of the packs"
 	}
-	t, retired, err := s.rebuild(meta{})
+	t, retired, err := s.rebuild(m)
 	if err != nil {
 		return err
 	}
 	s.t.Store(t)
+	for _, n := range lostPacks(m, on) {
+		if !slices.Contains(retired, n) {
+			s.notices.post(Notice{Kind: PackMissing, Path: filepath.Join(s.log.dir, packName(n))})
+		}
+	}
 	s.removeRetired(retired)
 	if why != "" {
 		s.notices.post(Notice{Kind: IndexRebuilt, Path: t.idx.dir, Detail: why})
@@ -63,7 +68,8 @@ func (s *Store) putInOrder() error {
 }
 
 // latestIndex opens the newest index folder. Without error, idx is nil if it is
-// of no use, and why says so unless there never was one.
+// of no use, and why says so unless there never was one; m is what could be
+// read of its state.
 func (s *Store) latestIndex(on []uint32) (idx *index, m meta, why string, err error) {
 	n, err := s.indexFolders()
 	if err != nil {
@@ -87,18 +93,23 @@ func (s *Store) latestIndex(on []uint32) (idx *index, m meta, why string, err er
 		err = errors.New("it was never finished")
 	}
 	if err == nil {
-		m, err = parseMeta(v)
-	}
-	for _, p := range m.packs {
-		if err == nil && !slices.Contains(on, p) {
-			err = fmt.Errorf("%s is gone", packName(p))
+		if m, err = parseMeta(v); err != nil {
+			m = meta{}
 		}
+	}
+	if err == nil && len(lostPacks(m, on)) > 0 {
+		err = fmt.Errorf("it is from when %s was there", packName(lostPacks(m, on)[0]))
 	}
 	if err != nil {
 		_ = idx.close() // it is replaced
-		return nil, meta{}, err.Error(), nil
+		return nil, m, err.Error(), nil
 	}
 	return idx, m, "", nil
+}
+
+// lostPacks are the packs that the index counts on and that are not there.
+func lostPacks(m meta, on []uint32) []uint32 {
+	return slices.DeleteFunc(slices.Clone(m.packs), func(n uint32) bool { return slices.Contains(on, n) })
 }
 
 const indexPrefix = "index."

@@ -202,7 +202,7 @@ func (s *Store) dropNamed(t *tables, key string) error {
 		return err
 	}
 	m := dropBody{drops: []dropEntry{{key: key, from: born, to: s.log.end.pack()}}}
-	return s.record(t, recDrop, "", m.append(nil), true)
+	return s.record(t, recDrop, "", m.encode(), true)
 }
 
 // Root returns the root with the given CID, or ErrNotFound.

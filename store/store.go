@@ -95,7 +95,7 @@ func (s *Store) Close() error {
 	}
 	err := s.flushAll(context.Background())
 	if t := s.t.Load(); err == nil {
-		if ferr := t.disk((*index).flush); ferr != nil && !errors.Is(ferr, ErrDamagedIndex) {
+		if ferr := t.disk((*index).flush); ferr != nil && !indexTrouble(ferr) {
 			err = ferr
 		}
 	}
@@ -106,7 +106,8 @@ func (s *Store) Close() error {
 func (s *Store) shut() (err error) {
 	s.files.close()
 	if t := s.t.Load(); t != nil {
-		if cerr := t.close(); cerr != nil && !errors.Is(cerr, ErrDamagedIndex) {
+		// What a damaged index or a full disk keeps from being saved there, the packs have.
+		if cerr := t.close(); cerr != nil && !errors.Is(cerr, ErrDamagedIndex) && !isDiskFull(cerr) {
 			err = cerr
 		}
 	}
@@ -214,7 +215,7 @@ func (s *Store) write(f func(*tables) error) error {
 		return err
 	})
 	if err == nil && full {
-		err = s.flush(context.Background())
+		err = s.flushAll(context.Background())
 	}
 	return err
 }

@@ -114,7 +114,7 @@ func (s *Store) recordDrops(t *tables, m dropBody) error {
 	if len(m.drops) == 0 {
 		return nil
 	}
-	return s.record(t, recDrop, "", m.append(nil), true)
+	return s.record(t, recDrop, "", m.encode(), true)
 }
 
 func (c *cycle) keepsFile(key string, v []byte) bool {
@@ -132,13 +132,13 @@ func (s *Store) sweepBlocks(ctx context.Context, c *cycle) error {
 		s.writing.Unlock()
 	}
 	return s.pages(ctx, c, string(rune(keyBlock)), func(page []entry) (again bool, err error) {
-		var drop, live []entry
+		var drop, dead, live []entry
 		err = s.healing(func(t *tables) error {
-			drop, live, err = s.sortOut(t, c, page)
+			drop, dead, live, err = s.sortOut(t, c, page)
 			return err
 		})
-		if err == nil && len(drop) > 0 {
-			again, err = s.deletePlaces(c, drop)
+		if err == nil && len(drop)+len(dead) > 0 {
+			again, err = s.deletePlaces(c, drop, dead)
 		}
 		if err != nil || again {
 			return again, err
@@ -161,24 +161,27 @@ func (c *cycle) weigh(pos logPos, n int64) {
 	}
 }
 
-// sortOut parts a page into what may be deleted and what stays.
-func (s *Store) sortOut(t *tables, c *cycle, page []entry) (drop, live []entry, err error) {
+// sortOut parts a page into what may be deleted, what is in dropped files, and
+// what stays.
+func (s *Store) sortOut(t *tables, c *cycle, page []entry) (drop, dead, live []entry, err error) {
 	for _, e := range page {
 		hash, file, p, err := placeOf(e)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		dropped, err := c.dropped(t, file)
-		if err != nil {
-			return nil, nil, err
-		}
-		if dropped || !c.marks.has(hash) && p.epoch < c.below {
+		switch {
+		case err != nil:
+			return nil, nil, nil, err
+		case dropped:
+			dead = append(dead, e)
+		case !c.marks.has(hash) && p.epoch < c.below:
 			drop = append(drop, e)
-		} else {
+		default:
 			live = append(live, e)
 		}
 	}
-	return drop, live, nil
+	return drop, dead, live, nil
 }
 
 // dropped reports whether a file is not registered any more.
@@ -196,16 +199,20 @@ func (c *cycle) dropped(t *tables, file uint64) (bool, error) {
 	return v == nil, err
 }
 
-// deletePlaces deletes locations, unless something has come to need them.
-func (s *Store) deletePlaces(c *cycle, all []entry) (again bool, err error) {
+// deletePlaces deletes locations, unless something has come to need them, and
+// dead ones, which nothing ever will.
+func (s *Store) deletePlaces(c *cycle, drop, dead []entry) (again bool, err error) {
 	var sum GCStats
 	err = s.write(func(t *tables) error {
 		sum = GCStats{}
 		if again = !s.gc.quiet(); again {
 			return nil
 		}
+		for _, e := range dead {
+			t.set(e.key, nil) // the drop of the file has said it in the log
+		}
 		var m dropBody
-		for _, e := range all {
+		for _, e := range drop {
 			d, err := s.unneeded(t, c, e, &sum)
 			if err != nil {
 				return err
@@ -237,11 +244,7 @@ func (s *Store) unneeded(t *tables, c *cycle, e entry, sum *GCStats) (d dropEntr
 	if err != nil {
 		return d, err
 	}
-	if file != owned && !registered {
-		t.set(e.key, nil) // the drop of the file has said it in the log
-		return d, nil
-	}
-	if c.marks.has(hash) || p.epoch >= c.below {
+	if file != owned && !registered || c.marks.has(hash) || p.epoch >= c.below {
 		return d, nil
 	}
 	if file == owned {

@@ -25,6 +25,7 @@ type Store interface {
 	Has(c cid.Cid) (bool, error)
 	Size(c cid.Cid) (int, error)
 	ReadAt(c cid.Cid, p []byte, off int64) (int, error)
+	Locations(c cid.Cid) ([]store.Location, error)
 	Import(f store.File, refs []store.Ref) error
 	DropFile(path string) error
 	Files(ctx context.Context) iter.Seq2[store.File, error]

@@ -150,6 +150,19 @@ func (m *Memory) Size(c cid.Cid) (int, error) {
 	return 0, store.ErrNotFound
 }
 
+// Locations is [store.Store.Locations], without the paths of packs.
+func (m *Memory) Locations(c cid.Cid) (all []store.Location, err error) {
+	if b, have := m.owned[key(c)]; have {
+		all = append(all, store.Location{Owned: true, Length: len(b)})
+	}
+	for _, f := range m.files {
+		if r, have := f.refs[key(c)]; have {
+			all = append(all, store.Location{Path: f.Path, Offset: r.Offset, Length: r.Length})
+		}
+	}
+	return all, nil
+}
+
 // ReadAt is [store.Store.ReadAt].
 func (m *Memory) ReadAt(c cid.Cid, p []byte, off int64) (int, error) {
 	b, err := m.Get(context.Background(), c)
