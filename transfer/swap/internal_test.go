@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,7 +282,7 @@ func TestUploadsHoldTheRate(t *testing.T) {
 			max: 8 << 20, maxPeer: 1 << 20, patience: time.Hour,
 		}
 		defer u.close()
-		got := make([]int, 4)
+		got := make([]atomic.Int64, 4)
 		stop := make(chan struct{})
 		done := make(chan struct{})
 		for i := range got {
@@ -290,7 +292,7 @@ func TestUploadsHoldTheRate(t *testing.T) {
 					tn := u.enter(peer.ID(fmt.Sprint(i)), u.throttle.Rate().turnBytes(), func() {})
 					select {
 					case <-tn.granted:
-						got[i] += tn.bytes
+						got[i].Add(int64(tn.bytes))
 						u.leave(tn)
 					case <-stop:
 						u.leave(tn)
@@ -299,10 +301,10 @@ func TestUploadsHoldTheRate(t *testing.T) {
 				}
 			}()
 		}
-		sum := func() (n int) {
+		sum := func() (n int64) {
 			synctest.Wait()
-			for _, g := range got {
-				n += g
+			for i := range got {
+				n += got[i].Load()
 			}
 			return n
 		}
@@ -310,8 +312,8 @@ func TestUploadsHoldTheRate(t *testing.T) {
 		if n := sum(); n < 99<<20 || n > 103<<20 {
 			t.Errorf("%d bytes in 100 s at 1 MiB/s", n)
 		}
-		for i, g := range got {
-			if g < 24<<20 || g > 27<<20 {
+		for i := range got {
+			if g := got[i].Load(); g < 24<<20 || g > 27<<20 {
 				t.Errorf("peer %d of 4 got %d bytes", i, g)
 			}
 		}
@@ -401,6 +403,60 @@ func TestThrottleIsShared(t *testing.T) {
 		th.Set(None)
 		if n := th.avail(time.Now()); n != 0 {
 			t.Errorf("%d bytes with none allowed", n)
+		}
+	})
+}
+
+// TestUploadsBearASlowLine lets forty peers share a line that is much slower
+// than their turns: nobody is ended for what is not its fault, and peers that
+// take nothing at all still are.
+func TestUploadsBearASlowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &uploads{
+			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			max: 32 * maxTurn, maxPeer: 4 * maxTurn, patience: 2 * time.Second,
+		}
+		line := make(chan struct{}, 1) // 1 MiB a second
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		var taken, killed atomic.Int64
+		for i := range 60 {
+			wg.Go(func() {
+				k := &upstream{turn: firstTurn}
+				for {
+					kill := make(chan struct{}, 1)
+					tn := u.enter(peer.ID(fmt.Sprint(i)), k.turn, func() { signal(kill) })
+					select {
+					case <-tn.granted:
+					case <-stop:
+						u.leave(tn)
+						return
+					}
+					began := time.Now()
+					line <- struct{}{}
+					time.Sleep(time.Duration(tn.bytes) * time.Second / (1 << 20))
+					<-line
+					select {
+					case <-kill:
+						killed.Add(1)
+					default:
+					}
+					taken.Add(int64(tn.bytes))
+					k.adapt(time.Since(began))
+					tn.taken = true
+					u.leave(tn)
+				}
+			})
+		}
+		time.Sleep(5 * time.Minute)
+		close(stop)
+		wg.Wait()
+		u.close()
+		if n := taken.Load(); n < 295<<20 {
+			t.Errorf("%d MiB in 300 s over a line of 1 MiB/s", n>>20)
+		}
+		if n := killed.Load(); n > 0 {
+			t.Errorf("%d turns ended", n)
 		}
 	})
 }

@@ -33,10 +33,11 @@ type ServerConfig struct {
 	// MaxWriting bounds the bytes of blocks that are being written to all peers
 	// at a time: 8 MiB. One peer gets at most an eighth of it.
 	MaxWriting int
-	// WriteTimeout is how long a peer may take to accept one turn of at most
-	// 256 KiB: 30 s. HelloTimeout is how long it may be silent at first: 10 s.
+	// WriteTimeout is how long a peer may take to accept one turn, which is 16 KiB
+	// for a slow peer and up to 256 KiB for a fast one: a minute. HelloTimeout is how long it may be silent at first: 10 s.
 	WriteTimeout, HelloTimeout time.Duration
-	// Patience is how long it may take if other peers wait for its room: 2 s.
+	// Patience is how long it may take if other peers wait for its room, unless
+	// turns take as long for everybody: 2 s.
 	Patience time.Duration
 	// Choker decides who is served next: round robin. Ledger keeps the accounts:
 	// a MemLedger.
@@ -49,7 +50,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	def(&c.MaxStreamsPerPeer, 16)
 	def(&c.MaxWants, 512)
 	def(&c.MaxWriting, 8<<20)
-	def(&c.WriteTimeout, 30*time.Second)
+	def(&c.WriteTimeout, time.Minute)
 	def(&c.HelloTimeout, 10*time.Second)
 	def(&c.Patience, 2*time.Second)
 	if c.Choker == nil {

@@ -21,9 +21,10 @@ type uploads struct {
 
 	mu      sync.Mutex
 	choker  Choker
-	waiting []*turn // in the order in which they came
-	writing []*turn // in the order in which they were granted
-	bytes   int     // in writing
+	waiting []*turn       // in the order in which they came
+	writing []*turn       // in the order in which they were granted
+	bytes   int           // in writing
+	typical time.Duration // how long turns take, lately
 	timer   *time.Timer
 	closed  bool
 }
@@ -34,6 +35,7 @@ type turn struct {
 	bytes   int
 	since   time.Time
 	granted chan struct{} // closed when it may write
+	taken   bool          // the peer took it; set by the owner
 	kill    func()        // makes the write fail; called when it blocks too long, must not block
 }
 
@@ -55,6 +57,9 @@ func (u *uploads) leave(t *turn) {
 	if i := slices.Index(u.writing, t); i >= 0 {
 		u.writing = slices.Delete(u.writing, i, i+1)
 		u.bytes -= t.bytes
+		if t.taken {
+			u.typical += (time.Since(t.since) - u.typical) / 16
+		}
 	} else if i := slices.Index(u.waiting, t); i >= 0 {
 		u.waiting = slices.Delete(u.waiting, i, i+1)
 	}
@@ -134,19 +139,20 @@ func (u *uploads) candidates(fit []*turn) []Candidate {
 }
 
 // press ends the write that has been blocked longest if it keeps others from
-// their turn for longer than patience: a peer that does not read may hold
-// buffers that nobody needs, and no others.
+// their turn for longer than patience, and for much longer than turns take: a
+// peer that does not read may hold buffers that nobody needs, and no others.
 func (u *uploads) press() {
 	if u.closed || len(u.waiting) == 0 || len(u.writing) == 0 || u.bytes+maxTurn <= u.max {
 		return
 	}
 	oldest := u.writing[0]
-	if wait := u.patience - time.Since(oldest.since); wait > 0 {
+	patience := max(u.patience, 8*u.typical)
+	if wait := patience - time.Since(oldest.since); wait > 0 {
 		u.again(wait)
 		return
 	}
 	oldest.kill()
-	u.again(u.patience) // should its writer only now be about to write
+	u.again(patience) // should its writer only now be about to write
 }
 
 func (u *uploads) again(wait time.Duration) {

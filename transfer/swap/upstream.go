@@ -34,6 +34,7 @@ type upstream struct {
 	notify chan struct{} // capacity 1: the writer has something to look at
 	drain  chan struct{} // capacity 1: the writer has written control frames
 	cancel context.CancelFunc
+	turn   int // bytes of the next turn at most; the writer's
 
 	mu      sync.Mutex
 	root    cid.Cid
@@ -57,7 +58,7 @@ type upWant struct {
 func newUpstream(srv *Server, s network.Stream) *upstream {
 	now := time.Now()
 	return &upstream{
-		srv: srv, s: s, peer: s.Conn().RemotePeer(),
+		srv: srv, s: s, peer: s.Conn().RemotePeer(), turn: firstTurn,
 		notify: make(chan struct{}, 1), drain: make(chan struct{}, 1),
 		byID: make(map[uint64]*upWant), idle: now, since: now,
 	}

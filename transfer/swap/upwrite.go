@@ -76,7 +76,10 @@ func (u *upstream) write(ctx context.Context) error {
 		}
 		select {
 		case <-granted:
+			began := time.Now()
 			err := u.putPieces(ctx, pieces)
+			u.adapt(time.Since(began))
+			t.taken = err == nil
 			drop()
 			if err != nil {
 				return err
@@ -95,6 +98,23 @@ func (u *upstream) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// A turn should be over soon: a peer, or our own way out, that takes long over
+// one gets less in the next, and so holds fewer buffers and blocks others less.
+const (
+	firstTurn = 64 << 10
+	longTurn  = 250 * time.Millisecond
+)
+
+// adapt sets the size of the next turn by how long this one took.
+func (u *upstream) adapt(took time.Duration) {
+	switch {
+	case took > longTurn:
+		u.turn = max(u.turn/2, minTurn)
+	case took < longTurn/4:
+		u.turn = min(2*u.turn, maxTurn)
 	}
 }
 
@@ -151,7 +171,7 @@ func (u *upstream) put(ctx context.Context, b []byte) error {
 // refuses, as control frames, what cannot be served. done says that the stream
 // is finished.
 func (u *upstream) plan(ctx context.Context) (pieces []piece, done bool) {
-	room := u.srv.throttle.Rate().turnBytes()
+	room := min(u.turn, u.srv.throttle.Rate().turnBytes())
 	for i := 0; ; {
 		w, canceled, ended := u.wantAt(i)
 		if w == nil {
