@@ -6,6 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // checks keeps newcomers out of the table until they have answered a FIND_NODE,
@@ -32,7 +33,7 @@ func (k *checks) meet(c *overlay.Contact) {
 	if m.closed || !m.admissible(c) {
 		return
 	}
-	c = contactWithin(c, scopeLoopback) // no more addresses than are ever used
+	c = scope.ContactWithin(c, scope.Loopback) // no more addresses than are ever used
 	switch {
 	case m.table.find(c.ID) != nil:
 		m.table.seen(stampOf(m.now), c)
@@ -138,12 +139,12 @@ func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
 	if m.closed {
 		return
 	}
-	near, reach := m.table.nearDepth(), scopeOfContact(from)
+	near, reach := m.table.nearDepth(), scope.OfContact(from)
 	for _, c := range msg.Closer[:min(len(msg.Closer), m.cfg.K)] {
 		if m.self.ID.CommonPrefixLen(c.ID) < near || m.table.find(c.ID) != nil || !m.admissible(c) {
 			continue
 		}
-		c = contactWithin(c, reach)
+		c = scope.ContactWithin(c, reach)
 		if m.table.wants(c.ID) && m.table.diverse(c) && (len(c.Addrs) > 0 || m.cfg.Table.Addressless) {
 			k.check(c, true)
 		}

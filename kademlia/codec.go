@@ -28,7 +28,7 @@ const (
 	// MaxAddrs is the most addresses that are read or sent for one contact,
 	// MaxAddr the longest of them, and MaxContact the most that one contact may
 	// take on the wire, both in bytes.
-	MaxAddrs   = 32
+	MaxAddrs   = overlay.MaxAddrs
 	MaxAddr    = 512
 	MaxContact = 8 << 10
 

@@ -11,12 +11,12 @@
 //     diversity.go: how many of them may share an address block
 //   - lookup.go, disjoint.go: the iterative search; every operation is one
 //   - operations.go, provide.go, search.go, values.go: what the searches are for
-//   - serve.go: what other nodes are told; scope.go: which addresses they get;
-//     limiter.go: how much they may ask
+//   - serve.go: what other nodes are told; overlay/scope says which addresses
+//     they get, overlay/limit how much they may ask
 //   - providers.go, store.go, validator.go: the records kept for others
 //   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current
 //   - message.go, codec.go, decode.go: the wire format
 //
-// A machine has a deadline (timers.go), counts what it sent (requests.go), and
+// A machine has a deadline (overlay/alarm), counts what it sent (requests.go), and
 // shows itself in view.go; snapshot.go is what outlives it. [Machine.CheckInvariants] says what always holds.
 package kademlia

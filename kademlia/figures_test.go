@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
 )
 
 var figures = flag.Bool("figures", false, "print the tables of docs/decisions/0002-lookup.md (takes minutes)")
@@ -176,7 +177,7 @@ func (w *still) lookup(i int, key overlay.Key) overlay.Done {
 		e.do()
 	}
 	w.queue, w.ended, w.now = nil, w.now, w.now.Add(time.Minute)
-	m.timers = timers{}
+	m.timers = alarm.Clock{}
 	return *done
 }
 

@@ -22,8 +22,8 @@ func (m *Machine) CheckInvariants() error {
 	if n := len(m.publisher.list); len(m.publisher.at) != n {
 		return fmt.Errorf("kademlia: %d keys provided, %d indexed", n, len(m.publisher.at))
 	}
-	if m.closed && (len(m.ops) > 0 || len(m.timers.heap) > 0) {
-		return fmt.Errorf("kademlia: %d operations and %d alarms after leaving", len(m.ops), len(m.timers.heap))
+	if m.closed && (len(m.ops) > 0 || m.timers.Len() > 0) {
+		return fmt.Errorf("kademlia: %d operations and %d alarms after leaving", len(m.ops), m.timers.Len())
 	}
 	return nil
 }

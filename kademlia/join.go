@@ -49,7 +49,7 @@ func (u *upkeep) enter() {
 		return
 	}
 	u.entering, u.again = true, false
-	m.timers.stop(u.retry)
+	m.timers.Stop(u.retry)
 	m.background.do(m, func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(err error) {
 			u.entering = false

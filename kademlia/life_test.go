@@ -149,7 +149,7 @@ func TestReprovideIsSpread(t *testing.T) {
 	interval := r.m.cfg.Records.Reprovide
 	perHour := make([]int, 30)
 	for _, pub := range p.list {
-		wait := pub.alarm.at.Sub(r.now)
+		wait := pub.alarm.At().Sub(r.now)
 		if wait < interval/8 || wait > interval*9/8 {
 			t.Fatalf("due in %v", wait)
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
+	"ringswap/overlay/scope"
 )
 
 // lookup is one iterative search for the nodes nearest to a key (paper, section
@@ -36,8 +38,8 @@ type lookup struct {
 	// sweeping is set once the Beta nearest have answered and all K are asked.
 	sweeping bool
 	ended    bool
-	alarm    *alarm // the next time at which waiting changes something
-	limit    *alarm // the end of MaxTime
+	alarm    *alarm.Alarm // the next time at which waiting changes something
+	limit    *alarm.Alarm // the end of MaxTime
 }
 
 // wants is how thorough a lookup is.
@@ -236,7 +238,7 @@ func (l *lookup) fail(c *candidate) {
 
 // learn takes in the contacts of an answer and returns how many were new.
 func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
-	reach := scopeOfContact(from.c)
+	reach := scope.OfContact(from.c)
 	for _, c := range list[:min(len(list), 2*l.m.cfg.K)] {
 		if c.Peer == l.m.self.Peer {
 			continue
@@ -259,11 +261,11 @@ func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
 // usable is the contact with the addresses that this node can use, given how
 // far away the one is who told of it; nil if that leaves nothing to go by. For
 // those in our own table we know better.
-func (l *lookup) usable(c *overlay.Contact, reach scope) *overlay.Contact {
+func (l *lookup) usable(c *overlay.Contact, reach scope.Scope) *overlay.Contact {
 	if e := l.m.table.find(c.ID); e != nil && !e.silent() {
 		return e.c
 	}
-	c = contactWithin(c, reach)
+	c = scope.ContactWithin(c, reach)
 	if len(c.Addrs) == 0 && !l.m.cfg.Table.Addressless || !l.m.admissible(c) {
 		return nil
 	}
@@ -288,13 +290,13 @@ func (l *lookup) rearm() {
 			}
 		}
 	}
-	if l.alarm != nil && l.alarm.index >= 0 && l.alarm.at.Equal(next) {
+	if l.alarm.Pending() && l.alarm.At().Equal(next) {
 		return
 	}
-	l.m.timers.stop(l.alarm)
+	l.m.timers.Stop(l.alarm)
 	l.alarm = nil
 	if !next.IsZero() {
-		l.alarm = l.m.timers.set(next, l.wake)
+		l.alarm = l.m.timers.Set(next, l.wake)
 	}
 }
 
@@ -326,8 +328,8 @@ func (l *lookup) stop() {
 		return
 	}
 	l.ended = true
-	l.m.timers.stop(l.alarm)
-	l.m.timers.stop(l.limit)
+	l.m.timers.Stop(l.alarm)
+	l.m.timers.Stop(l.limit)
 	if len(l.paths) > 1 {
 		l.merge()
 	}

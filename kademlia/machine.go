@@ -8,6 +8,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
+	"ringswap/overlay/limit"
 )
 
 // Machine is one Kademlia node without a network. See [overlay.Machine] for
@@ -21,10 +23,10 @@ type Machine struct {
 	now    time.Time // of the running step; never goes back
 	out    []overlay.Effect
 
-	timers   timers
+	timers   alarm.Clock
 	requests requests
 	table    table
-	limiter  limiter
+	limiter  limit.Peers
 	checks   checks
 	upkeep   upkeep
 
@@ -47,6 +49,7 @@ func New(cfg Config) (*Machine, error) {
 	self := cfg.Self
 	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
 	m.table = newTable(self.ID, cfg.K, &m.cfg.Table)
+	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
 	m.providers.cfg = &m.cfg.Records
 	m.checks.m, m.upkeep.m, m.values.m, m.publisher.m = m, m, m, m
 	return m, nil
@@ -71,7 +74,7 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	case overlay.Answer:
 		m.answered(ev)
 	case overlay.Tick:
-		m.tick()
+		m.timers.Ring(m.now)
 	case overlay.Join:
 		m.upkeep.join(ev.Seeds)
 	case overlay.Leave:
@@ -90,31 +93,18 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 }
 
 // Deadline implements [overlay.Machine].
-func (m *Machine) Deadline() time.Time { return m.timers.next() }
+func (m *Machine) Deadline() time.Time { return m.timers.Next() }
 
 func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
 
 // after sets an alarm.
-func (m *Machine) after(d time.Duration, ring func()) *alarm {
-	return m.timers.set(m.now.Add(d), ring)
+func (m *Machine) after(d time.Duration, ring func()) *alarm.Alarm {
+	return m.timers.Set(m.now.Add(d), ring)
 }
 
 // jitter is a random time between half of d and one and a half of it.
 func (m *Machine) jitter(d time.Duration) time.Duration {
 	return d/2 + time.Duration(m.cfg.Rand.Int64N(int64(d)+1))
-}
-
-// tick rings every alarm that is due. An alarm that one of them sets rings at
-// the next tick at the earliest, so that a tick always ends.
-func (m *Machine) tick() {
-	last := m.timers.seq
-	for a := m.timers.due(m.now); a != nil; a = m.timers.due(m.now) {
-		if a.seq > last {
-			m.timers.set(a.at, a.ring)
-			return
-		}
-		a.ring()
-	}
 }
 
 // minded acts on what a step did to the table: newcomers get what they must
@@ -159,5 +149,5 @@ func (m *Machine) leave() {
 	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
 		m.interrupt(op, overlay.ErrClosed)
 	}
-	m.background, m.outbox, m.timers = background{}, outbox{}, timers{}
+	m.background, m.outbox, m.timers = background{}, outbox{}, alarm.Clock{}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/overlay/limit"
 )
 
 // rig is a machine in the hands of a test, which plays everyone else.
@@ -381,10 +382,10 @@ func TestLimiter(t *testing.T) {
 			t.Errorf("request %d after 250 ms: %v; two were due", i, err)
 		}
 	}
-	for i := range 2 * maxMetered { // strangers by the thousand take bounded memory
+	for i := range 2 * limit.MaxPeers { // strangers by the thousand take bounded memory
 		ask(at("1", i))
 	}
-	if n := len(r.m.limiter.peers); n > maxMetered {
+	if n := r.m.limiter.Len(); n > limit.MaxPeers {
 		t.Errorf("%d peers remembered", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
 )
 
 // operation is a running Start.
@@ -166,7 +167,7 @@ func (b *background) next(limit int) {
 // so that a new neighbour is not flooded with records.
 type outbox struct {
 	queue []func()
-	alarm *alarm
+	alarm *alarm.Alarm
 }
 
 // maxOutbox bounds the outbox; what does not fit waits for the next

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
+	"ringswap/overlay/scope"
 )
 
 // publisher keeps the promises of Provide: every key is announced again within
@@ -29,7 +31,7 @@ type published struct {
 	// radius is the distance of the farthest of K holders: a new node nearer than
 	// this should hold the record too. All ones if there were fewer than K.
 	radius overlay.ID
-	alarm  *alarm
+	alarm  *alarm.Alarm
 	queued bool  // an announcement is running or waiting to
 	failed uint8 // announcements in a row that nobody answered
 }
@@ -78,7 +80,7 @@ func (p *publisher) stop(key overlay.Key) {
 	if !ok {
 		return
 	}
-	p.m.timers.stop(p.list[i].alarm)
+	p.m.timers.Stop(p.list[i].alarm)
 	last := len(p.list) - 1
 	p.list[i] = p.list[last]
 	p.at[p.list[i].key.ID()] = i
@@ -104,13 +106,13 @@ func (p *publisher) schedule(pub *published) {
 	if wait < interval/8 {
 		wait += interval
 	}
-	m.timers.stop(pub.alarm)
+	m.timers.Stop(pub.alarm)
 	pub.alarm = m.after(wait, func() { p.announce(pub) })
 }
 
 // retryIn brings the key's next announcement forward.
 func (p *publisher) retryIn(pub *published, d time.Duration) {
-	p.m.timers.stop(pub.alarm)
+	p.m.timers.Stop(pub.alarm)
 	pub.alarm = p.m.after(d, func() { p.announce(pub) })
 }
 
@@ -137,7 +139,7 @@ func (p *publisher) announce(pub *published) {
 func (p *publisher) resume() {
 	for _, pub := range p.list {
 		if soon := p.m.now.Add(retry); pub.holders == 0 && !pub.queued &&
-			(pub.alarm == nil || pub.alarm.index < 0 || pub.alarm.at.After(soon)) {
+			(!pub.alarm.Pending() || pub.alarm.At().After(soon)) {
 			p.retryIn(pub, retry)
 		}
 	}
@@ -163,7 +165,7 @@ func (p *publisher) welcome(c *overlay.Contact) {
 // tell announces this node as a provider to one node.
 func (p *publisher) tell(to *overlay.Contact, key overlay.Key) {
 	m := p.m
-	addrs := within(m.self.Addrs, audience(m.self.Addrs, to))
+	addrs := scope.Within(m.self.Addrs, scope.Audience(m.self.Addrs, to))
 	me := &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: addrs}
 	m.tell(to, &Message{Type: AddProvider, Key: key.Preimage(), Providers: []*overlay.Contact{me}})
 }

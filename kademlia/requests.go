@@ -5,15 +5,16 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/rtt"
+	"ringswap/overlay/scope"
 )
 
 // requests are the messages in flight, and what their answers taught.
 type requests struct {
 	last overlay.ReqID
 	open map[overlay.ReqID]*request
-	// srtt and rttvar are the smoothed round trip and its mean deviation (RFC
-	// 6298, with the gains of section 2.3). Zero until the first answer.
-	srtt, rttvar time.Duration
+	// trip is how long answers take.
+	trip rtt.Estimate
 	// doubt estimates the share of contacts that do not answer when asked: a
 	// moving average over about the last 32 lookup requests.
 	doubt float64
@@ -63,7 +64,7 @@ func (m *Machine) answered(ev overlay.Answer) {
 	switch {
 	case m.closed:
 	case err == nil:
-		m.requests.observe(m.now.Sub(r.sent))
+		m.requests.trip.Observe(m.now.Sub(r.sent))
 		if m.admissible(r.to) {
 			m.table.seen(now, r.to)
 			m.checks.makeRoom(r.to)
@@ -90,16 +91,6 @@ func checkAnswer(kind MessageType, ev overlay.Answer) (*Message, error) {
 	return msg, nil
 }
 
-// observe takes a round trip into the estimate.
-func (r *requests) observe(rtt time.Duration) {
-	if r.srtt == 0 {
-		r.srtt, r.rttvar = rtt, rtt/2
-		return
-	}
-	r.rttvar += ((r.srtt - rtt).Abs() - r.rttvar) / 4
-	r.srtt += (rtt - r.srtt) / 8
-}
-
 // limits are when the answer to a request of a lookup that is sent now is late,
 // because most answers would have come by then, and when it is hopeless to wait:
 // after Patience, or earlier where answers usually come quickly, or later where
@@ -107,8 +98,8 @@ func (r *requests) observe(rtt time.Duration) {
 // waiting for it.
 func (r *requests) limits(now time.Time, cfg *LookupConfig) (late, hopeless time.Time) {
 	const least, most, hope = 50 * time.Millisecond, time.Second, 500 * time.Millisecond
-	usual := r.srtt + 4*r.rttvar // nearly all answers come within this
-	if r.srtt == 0 {
+	usual := r.trip.Usual()
+	if usual == 0 {
 		usual = most
 	}
 	wait := max(min(max(4*usual, hope), cfg.Patience), min(usual, cfg.RequestTimeout))
@@ -132,5 +123,5 @@ func (m *Machine) admissible(c *overlay.Contact) bool {
 	if c.Peer == m.self.Peer || c.Peer == "" {
 		return false
 	}
-	return !m.cfg.Table.PublicOnly || hasScope(c.Addrs, scopePublic)
+	return !m.cfg.Table.PublicOnly || scope.Has(c.Addrs, scope.Public)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // searchOp is a FindProviders. It asks every one of the K nearest nodes, since
@@ -68,9 +69,9 @@ func (op *searchOp) show(c *overlay.Contact) (enough bool) {
 }
 
 func (op *searchOp) took(_ *lookup, from *candidate, msg *Message) bool {
-	reach := scopeOfContact(from.c)
+	reach := scope.OfContact(from.c)
 	for _, c := range msg.Providers {
-		if op.offer(contactWithin(c, reach)) {
+		if op.offer(scope.ContactWithin(c, reach)) {
 			return false // the operation has ended, and the lookup with it
 		}
 	}

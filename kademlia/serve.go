@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // server answers the requests of other nodes.
@@ -38,12 +39,12 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 		return nil, bad("a request of type %T", ev.Msg)
 	case ev.From.Peer == "" || ev.From.Peer == m.self.Peer:
 		return nil, bad("a request of our own")
-	case !m.limiter.allow(m.now, ev.From.Peer, &m.cfg.Limits):
+	case !m.limiter.Allow(m.now, ev.From.Peer):
 		return nil, fmt.Errorf("%w: too many requests", overlay.ErrRefused)
 	}
 	if ev.Server {
 		from := ev.From
-		m.checks.meet(contactWithin(&from, scopeOfAsker(ev.Remote)))
+		m.checks.meet(scope.ContactWithin(&from, scope.OfAsker(ev.Remote)))
 	}
 	if !m.server {
 		return nil, fmt.Errorf("%w: this node is a client", overlay.ErrRefused)
@@ -69,12 +70,12 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 // asker and this node.
 func (s server) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
 	m := s.m
-	reach := scopeOfAsker(ev.Remote)
+	reach := scope.OfAsker(ev.Remote)
 	list := m.table.closest(key, s.answerSize(), func(e *entry) bool {
 		return !e.silent() && e.c.Peer != ev.From.Peer && s.reachable(e.c, reach)
 	})
 	for i, c := range list {
-		list[i] = contactWithin(c, reach)
+		list[i] = scope.ContactWithin(c, reach)
 	}
 	return list
 }
@@ -89,13 +90,8 @@ func (s server) answerSize() int {
 }
 
 // reachable reports whether someone at that scope can use any address of c.
-func (s server) reachable(c *overlay.Contact, reach scope) bool {
-	for _, a := range c.Addrs {
-		if scopeOf(a) >= reach {
-			return true
-		}
-	}
-	return s.m.cfg.Table.Addressless && len(c.Addrs) == 0
+func (s server) reachable(c *overlay.Contact, reach scope.Scope) bool {
+	return scope.Reachable(c, reach) || s.m.cfg.Table.Addressless && len(c.Addrs) == 0
 }
 
 func (s server) findNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
@@ -105,7 +101,7 @@ func (s server) findNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
 	}
 	list := s.closer(ev, overlay.RawKey(msg.Key).ID())
 	if peer.ID(msg.Key) == m.self.Peer { // the public specification's exception: the target itself
-		list = append([]*overlay.Contact{contactWithin(m.self, scopeOfAsker(ev.Remote))}, list...)
+		list = append([]*overlay.Contact{scope.ContactWithin(m.self, scope.OfAsker(ev.Remote))}, list...)
 	}
 	return &Message{Type: FindNode, Closer: list}, nil
 }
@@ -124,13 +120,13 @@ func (s server) getProviders(ev *overlay.Inbound, msg *Message) (*Message, error
 	if err != nil {
 		return nil, err
 	}
-	reach := scopeOfAsker(ev.Remote)
+	reach := scope.OfAsker(ev.Remote)
 	var list []*overlay.Contact
 	if m.publisher.get(key) != nil {
-		list = append(list, contactWithin(m.self, reach))
+		list = append(list, scope.ContactWithin(m.self, reach))
 	}
 	for _, c := range m.providers.get(m.now, key) {
-		list = append(list, contactWithin(c, reach))
+		list = append(list, scope.ContactWithin(c, reach))
 	}
 	return &Message{Type: GetProviders, Key: msg.Key, Closer: s.closer(ev, key), Providers: list}, nil
 }
@@ -144,15 +140,15 @@ func (s server) addProvider(ev *overlay.Inbound, msg *Message) error {
 	if err != nil {
 		return err
 	}
-	reach := scopeOfAsker(ev.Remote)
+	reach := scope.OfAsker(ev.Remote)
 	for _, c := range msg.Providers {
 		if c.Peer != ev.From.Peer {
 			continue
 		}
-		c = contactWithin(c, reach)
+		c = scope.ContactWithin(c, reach)
 		if len(c.Addrs) == 0 {
 			from := ev.From
-			c = contactWithin(&from, reach)
+			c = scope.ContactWithin(&from, reach)
 		}
 		return m.providers.add(m.now, m.cfg.Rand, m.self.ID, key, c)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // Snapshot is what a node keeps for others, to be written down when it stops and
@@ -63,7 +64,7 @@ func (m *Machine) Restore(now time.Time, s Snapshot) int {
 		if left <= 0 || r.Provider.Peer == "" || r.Provider.Peer == m.self.Peer {
 			continue
 		}
-		c := overlay.NewContact(r.Provider.Peer, within(r.Provider.Addrs, scopeLoopback)...)
+		c := overlay.NewContact(r.Provider.Peer, scope.Within(r.Provider.Addrs, scope.Loopback)...)
 		if m.providers.add(now.Add(left-m.cfg.Records.ProviderTTL), m.cfg.Rand, m.self.ID, r.Key, &c) == nil {
 			taken++
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
 )
 
 // valueTable holds the values that this node keeps for the network.
@@ -24,7 +25,7 @@ type storedValue struct {
 	published time.Time
 	stored    time.Time // when it was last stored here
 	expires   time.Time
-	alarm     *alarm // its next republication
+	alarm     *alarm.Alarm // its next republication
 }
 
 func (t *valueTable) get(key overlay.ID) *storedValue {
@@ -128,14 +129,14 @@ func (t *valueTable) keep(key overlay.Key, value []byte, published time.Time) er
 func (t *valueTable) create(key overlay.Key) *storedValue {
 	m := t.m
 	if i, ok := t.at[key.ID()]; ok { // one that has expired
-		m.timers.stop(t.remove(i).alarm)
+		m.timers.Stop(t.remove(i).alarm)
 	}
 	if len(t.list) >= m.cfg.Records.MaxValues {
 		out := t.makeRoom(key.ID())
 		if out == nil {
 			return nil
 		}
-		m.timers.stop(out.alarm)
+		m.timers.Stop(out.alarm)
 	}
 	if t.at == nil {
 		t.at = make(map[overlay.ID]int)
@@ -162,7 +163,7 @@ func (t *valueTable) republish(v *storedValue) {
 		}
 	}
 	due := v.stored.Add(every + time.Duration(m.cfg.Rand.Int64N(int64(every)/4+1)))
-	v.alarm = m.timers.set(due, func() { t.republish(v) })
+	v.alarm = m.timers.Set(due, func() { t.republish(v) })
 }
 
 // record is the value as it travels.
@@ -240,7 +241,7 @@ func (t *valueTable) expire() {
 	m := t.m
 	for i := len(t.list) - 1; i >= 0; i-- {
 		if !m.now.Before(t.list[i].expires) {
-			m.timers.stop(t.remove(i).alarm)
+			m.timers.Stop(t.remove(i).alarm)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
 )
 
 // upkeep is what keeps the table fresh without anybody's asking: periodic, not
@@ -11,12 +12,12 @@ import (
 // burst of traffic.
 type upkeep struct {
 	m     *Machine
-	alarm *alarm
+	alarm *alarm.Alarm
 	// seeds are ways into the network, for when the table has nobody left.
 	seeds    []*overlay.Contact
-	entering bool   // a lookup of our own place is running for join
-	again    bool   // and another is wanted after it
-	retry    *alarm // the next attempt to enter
+	entering bool         // a lookup of our own place is running for join
+	again    bool         // and another is wanted after it
+	retry    *alarm.Alarm // the next attempt to enter
 	backoff  time.Duration
 	// near is the depth of the nearest subtree at the last round.
 	near int
@@ -51,9 +52,9 @@ func (u *upkeep) round() {
 	u.alarm = m.after(m.jitter(u.every()), u.round)
 	m.providers.expire(m.now)
 	m.values.expire()
-	m.limiter.sweep(m.now, &m.cfg.Limits)
+	m.limiter.Sweep(m.now)
 	m.checks.sweep(m.now)
-	if len(u.seeds) > 0 && !u.entering && u.alone() && (u.retry == nil || u.retry.index < 0) {
+	if len(u.seeds) > 0 && !u.entering && u.alone() && !u.retry.Pending() {
 		u.enter()
 		return
 	}

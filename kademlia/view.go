@@ -51,7 +51,7 @@ func (m *Machine) View() View {
 		Self: *m.self, Server: m.server, Contacts: m.table.size, Near: m.table.nearDepth(),
 		Provided: len(m.publisher.list), Keys: len(m.providers.list), Records: m.providers.size,
 		Values: len(m.values.list), Sent: m.requests.sent, Asked: m.requests.asked,
-		RoundTrip: m.requests.srtt, Dead: m.requests.doubt,
+		RoundTrip: m.requests.trip.Smoothed(), Dead: m.requests.doubt,
 	}
 	for d := range m.table.buckets {
 		b := &m.table.buckets[d]

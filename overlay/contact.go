@@ -6,6 +6,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
+// MaxAddrs is the most addresses of one contact that a node keeps or passes on.
+const MaxAddrs = 32
+
 // Contact is a node as others know it: where it stands in the keyspace, who it
 // is, and where it may be reached. A Contact is immutable: its Addrs are shared
 // by everyone who holds a copy and must not be written to.

@@ -1,0 +1,101 @@
+// Package alarm is the clock of a protocol core that has none: the core sets
+// alarms for the future, shows its owner when the next is due, and rings those
+// whose time has come when its owner says what time it is. Start at [Clock].
+package alarm
+
+import (
+	"container/heap"
+	"time"
+)
+
+// Clock is a heap of what is due when. Alarms that are due at the same time
+// ring in the order in which they were set, so that a run depends on nothing but
+// its events. The zero value is ready.
+type Clock struct {
+	heap alarms
+	seq  uint64
+}
+
+// Alarm is one entry of a [Clock]; it can be stopped until it has rung.
+type Alarm struct {
+	at    time.Time
+	seq   uint64
+	index int // in the heap, -1 once out of it
+	ring  func()
+}
+
+// At is when the alarm is or was due.
+func (a *Alarm) At() time.Time { return a.at }
+
+// Pending reports whether the alarm still is to ring. A nil one never is.
+func (a *Alarm) Pending() bool { return a != nil && a.index >= 0 }
+
+// Set makes an alarm that calls ring at the given time or soon after.
+func (c *Clock) Set(at time.Time, ring func()) *Alarm {
+	c.seq++
+	a := &Alarm{at: at, seq: c.seq, ring: ring}
+	heap.Push(&c.heap, a)
+	return a
+}
+
+// Stop takes an alarm out; nil, one that has rung, and another clock's are fine.
+func (c *Clock) Stop(a *Alarm) {
+	if a.Pending() && a.index < len(c.heap) && c.heap[a.index] == a {
+		heap.Remove(&c.heap, a.index)
+	}
+}
+
+// Ring rings every alarm whose time has come, the earliest first. One that is
+// set meanwhile waits for the next call, so that a call always ends.
+func (c *Clock) Ring(now time.Time) {
+	last := c.seq
+	for len(c.heap) > 0 {
+		a := c.heap[0]
+		if a.at.After(now) || a.seq > last {
+			return
+		}
+		heap.Pop(&c.heap)
+		a.ring()
+	}
+}
+
+// Next is when the next alarm is due; the zero time means never.
+func (c *Clock) Next() time.Time {
+	if len(c.heap) == 0 {
+		return time.Time{}
+	}
+	return c.heap[0].at
+}
+
+// Len is the number of alarms that are to ring.
+func (c *Clock) Len() int { return len(c.heap) }
+
+type alarms []*Alarm
+
+func (h alarms) Len() int { return len(h) }
+func (h alarms) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].seq < h[j].seq
+}
+
+func (h alarms) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *alarms) Push(x any) {
+	a := x.(*Alarm)
+	a.index = len(*h)
+	*h = append(*h, a)
+}
+
+func (h *alarms) Pop() any {
+	old := *h
+	a := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	a.index = -1
+	return a
+}
