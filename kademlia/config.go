@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/record"
 )
 
 // Config is what a [Machine] needs. Self.Peer and Rand are required; zero in
@@ -100,9 +101,9 @@ type RecordConfig struct {
 	MaxPerPeer int
 	// MaxValues is the most values. 0 means 4,096.
 	MaxValues int
-	// Validator judges values. nil accepts public keys ([PublicKeys]) and
+	// Validator judges values. nil accepts public keys ([record.PublicKeys]) and
 	// nothing else.
-	Validator Validator
+	Validator record.Validator
 }
 
 // LimitConfig bounds what others and the local user can make this node do.
@@ -159,7 +160,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&r.MaxPerPeer, max(1, r.MaxKeys/4))
 	orDefault(&r.MaxValues, 1<<12)
 	if r.Validator == nil {
-		r.Validator = PublicKeys{}
+		r.Validator = record.PublicKeys{}
 	}
 	m := &c.Limits
 	orDefault(&m.PerPeer, 200)

@@ -13,7 +13,8 @@
 //   - operations.go, provide.go, search.go, values.go: what the searches are for
 //   - serve.go: what other nodes are told; overlay/scope says which addresses
 //     they get, overlay/limit how much they may ask
-//   - providers.go, store.go, validator.go: the records kept for others
+//   - store.go: the values kept for others, where they belong; the tables of
+//     records are in overlay/record
 //   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current
 //   - message.go, codec.go, decode.go: the wire format
 //

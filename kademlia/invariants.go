@@ -13,11 +13,14 @@ func (m *Machine) CheckInvariants() error {
 	if err := m.table.check(); err != nil {
 		return fmt.Errorf("kademlia: table: %w", err)
 	}
-	if err := m.providers.check(); err != nil {
+	if err := m.providers.Check(); err != nil {
 		return fmt.Errorf("kademlia: provider records: %w", err)
 	}
-	if n := len(m.values.list); n > m.cfg.Records.MaxValues || len(m.values.at) != n {
-		return fmt.Errorf("kademlia: %d values, %d indexed", n, len(m.values.at))
+	if err := m.values.Check(); err != nil {
+		return fmt.Errorf("kademlia: values: %w", err)
+	}
+	if n := m.values.Len(); !m.closed && len(m.values.alarms) != n {
+		return fmt.Errorf("kademlia: %d values, %d of them to be stored again", n, len(m.values.alarms))
 	}
 	if n := len(m.publisher.list); len(m.publisher.at) != n {
 		return fmt.Errorf("kademlia: %d keys provided, %d indexed", n, len(m.publisher.at))
@@ -60,38 +63,6 @@ func (t *table) check() error {
 	}
 	if size != t.size {
 		return fmt.Errorf("table counts %d contacts, holds %d", t.size, size)
-	}
-	return nil
-}
-
-// check returns an error that says which promise of the table is broken.
-func (t *providerTable) check() error {
-	size, counted := 0, 0
-	for i, set := range t.list {
-		size += len(set.records)
-		if t.at[set.key] != i {
-			return fmt.Errorf("set %d is indexed at %d", i, t.at[set.key])
-		}
-		if len(set.records) > t.cfg.MaxProviders {
-			return fmt.Errorf("%d providers of one key", len(set.records))
-		}
-		for j := 1; j < len(set.records); j++ {
-			if set.records[j].expires.Before(set.records[j-1].expires) {
-				return fmt.Errorf("records of %s out of order", set.key.Short())
-			}
-		}
-	}
-	for _, n := range t.perID {
-		counted += n
-		if n > t.cfg.MaxPerPeer {
-			return fmt.Errorf("one provider has %d records", n)
-		}
-	}
-	if size != t.size || counted != size {
-		return fmt.Errorf("%d records, counted as %d and %d", size, t.size, counted)
-	}
-	if len(t.list) > t.cfg.MaxKeys || len(t.at) != len(t.list) {
-		return fmt.Errorf("%d sets, %d indexed", len(t.list), len(t.at))
 	}
 	return nil
 }

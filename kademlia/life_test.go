@@ -79,7 +79,7 @@ func (w *world) byDistance(key overlay.Key) []*overlaytest.Node {
 // holders are the living nodes that keep a value of the key.
 func (w *world) holders(key overlay.Key) (out []*overlaytest.Node) {
 	for _, n := range w.Nodes() {
-		if n.Machine.(*Machine).values.get(key.ID()) != nil {
+		if n.Machine.(*Machine).values.Get(w.Now(), key.ID()) != nil {
 			out = append(out, n)
 		}
 	}
@@ -225,7 +225,7 @@ func TestHandOver(t *testing.T) {
 		n := w.join()
 		w.RunFor(30 * time.Second)
 		rank := slices.Index(w.byDistance(key), n)
-		has := n.Machine.(*Machine).values.get(key.ID()) != nil
+		has := n.Machine.(*Machine).values.Get(w.Now(), key.ID()) != nil
 		if rank < 6 && !has {
 			t.Fatalf("a newcomer at place %d did not get the value", rank)
 		}
@@ -251,7 +251,7 @@ func TestLeaveBequeaths(t *testing.T) {
 	near[2].Step(overlay.Leave{})
 	w.RunFor(time.Second)
 	w.Kill(near[2])
-	if near[6].Machine.(*Machine).values.get(key.ID()) == nil {
+	if near[6].Machine.(*Machine).values.Get(w.Now(), key.ID()) == nil {
 		t.Error("the next nearest node did not get the value")
 	}
 }
@@ -326,11 +326,11 @@ func TestOldValueIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wait(47 * time.Hour)
-	if r.m.values.get(overlay.RawKey([]byte("k")).ID()) == nil {
+	if r.m.values.Get(r.now, overlay.RawKey([]byte("k")).ID()) == nil {
 		t.Error("a value that was published again expired with the first time")
 	}
 	r.wait(2 * time.Hour)
-	if r.m.values.get(overlay.RawKey([]byte("k")).ID()) != nil {
+	if r.m.values.Get(r.now, overlay.RawKey([]byte("k")).ID()) != nil {
 		t.Error("a date in the future prolonged a value's life")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
 	"ringswap/overlay/limit"
+	"ringswap/overlay/record"
 )
 
 // Machine is one Kademlia node without a network. See [overlay.Machine] for
@@ -32,8 +33,8 @@ type Machine struct {
 
 	ops        map[overlay.OpID]operation
 	background background
-	providers  providerTable
-	values     valueTable
+	providers  *record.Providers
+	values     *valueStore
 	publisher  publisher
 	outbox     outbox
 }
@@ -50,8 +51,10 @@ func New(cfg Config) (*Machine, error) {
 	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
 	m.table = newTable(self.ID, cfg.K, &m.cfg.Table)
 	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
-	m.providers.cfg = &m.cfg.Records
-	m.checks.m, m.upkeep.m, m.values.m, m.publisher.m = m, m, m, m
+	r := &cfg.Records
+	m.providers = record.NewProviders(record.ProviderLimits{Keys: r.MaxKeys, PerKey: r.MaxProviders, PerPeer: r.MaxPerPeer}, m.nearer, cfg.Rand)
+	m.values = newValueStore(m)
+	m.checks.m, m.upkeep.m, m.publisher.m = m, m, m
 	return m, nil
 }
 
@@ -94,6 +97,9 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 
 // Deadline implements [overlay.Machine].
 func (m *Machine) Deadline() time.Time { return m.timers.Next() }
+
+// nearer reports whether this node is nearer to key a than to key b.
+func (m *Machine) nearer(a, b overlay.ID) bool { return m.self.ID.Closer(a, b) }
 
 func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
 

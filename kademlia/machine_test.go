@@ -15,6 +15,7 @@ import (
 
 	"ringswap/overlay"
 	"ringswap/overlay/limit"
+	"ringswap/overlay/record"
 )
 
 // rig is a machine in the hands of a test, which plays everyone else.
@@ -354,7 +355,7 @@ func TestBadRequests(t *testing.T) {
 	if r.replies[r.lastIn].Err == nil {
 		t.Error("a message of a foreign type was answered")
 	}
-	if len(r.m.providers.list)+len(r.m.values.list) > 0 {
+	if r.m.providers.Len()+r.m.values.Len() > 0 {
 		t.Error("a bad request left something behind")
 	}
 }
@@ -431,17 +432,17 @@ func TestProviderRecords(t *testing.T) {
 	for i := range 30 {
 		provide(4, fmt.Sprint("many ", i), lan, "/ip4/10.0.0.4/tcp/1")
 	}
-	if n := r.m.providers.perID[at("1", 4).Peer]; n > 8 {
+	if n := r.m.providers.OfPeer(at("1", 4).Peer); n > 8 {
 		t.Errorf("one provider has %d records", n)
 	}
 	for i := range 200 {
 		provide(100+i, fmt.Sprint("flood ", i), lan, "/ip4/10.0.0.4/tcp/1")
 	}
-	if n := len(r.m.providers.list); n > 10 {
+	if n := r.m.providers.Len(); n > 10 {
 		t.Errorf("%d keys", n)
 	}
 	r.wait(49 * time.Hour)
-	if n := r.m.providers.size + len(r.m.providers.list) + len(r.m.providers.perID); n != 0 {
+	if n := r.m.providers.Records() + r.m.providers.Len() + r.m.providers.OfPeer(at("1", 4).Peer); n != 0 {
 		t.Error("expired records leave something behind")
 	}
 }
@@ -463,9 +464,9 @@ func TestSnapshot(t *testing.T) {
 		t.Fatalf("%d provider records, %d values", len(snap.Providers), len(snap.Values))
 	}
 	slices.Reverse(snap.Providers)
-	snap.Providers = append(snap.Providers, ProviderRecord{Key: overlay.ID{1}, Provider: *friend("1", 9), Expires: r.now.Add(1000 * time.Hour)},
-		ProviderRecord{Key: overlay.ID{2}}, ProviderRecord{Key: overlay.ID{3}, Provider: *r.m.self, Expires: r.now.Add(time.Hour)})
-	snap.Values = append(snap.Values, ValueRecord{Value: []byte("no key")}, ValueRecord{Key: []byte("old"), Value: []byte("v"), Published: r.now.Add(-100 * time.Hour)})
+	snap.Providers = append(snap.Providers, record.SavedProvider{Key: overlay.ID{1}, Provider: *friend("1", 9), Expires: r.now.Add(1000 * time.Hour)},
+		record.SavedProvider{Key: overlay.ID{2}}, record.SavedProvider{Key: overlay.ID{3}, Provider: *r.m.self, Expires: r.now.Add(time.Hour)})
+	snap.Values = append(snap.Values, record.SavedValue{Value: []byte("no key")}, record.SavedValue{Key: []byte("old"), Value: []byte("v"), Published: r.now.Add(-100 * time.Hour)})
 
 	again := newRig(t, with)
 	again.now = r.now.Add(time.Hour)
@@ -479,7 +480,7 @@ func TestSnapshot(t *testing.T) {
 	if got := count(); got != 3 {
 		t.Errorf("%d providers after the restart", got)
 	}
-	if v := again.m.values.get(overlay.RawKey([]byte("v")).ID()); v == nil || string(v.value) != "value" {
+	if v := again.m.values.Get(again.now, overlay.RawKey([]byte("v")).ID()); v == nil || string(v.Data) != "value" {
 		t.Error("the value is lost")
 	}
 	again.wait(48*time.Hour - 30*time.Hour) // the first of them is 49 hours old
@@ -487,37 +488,8 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("%d providers, want 2 whose time is not over", got)
 	}
 	again.wait(31 * time.Hour)
-	if n := again.m.providers.size; n != 0 {
+	if n := again.m.providers.Records(); n != 0 {
 		t.Errorf("%d provider records outlived their time", n)
-	}
-}
-
-// TestFloodKeepsOwnKeys: keys from all over the keyspace do not push out those
-// near this node.
-func TestFloodKeepsOwnKeys(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	tab := providerTable{cfg: &RecordConfig{MaxKeys: 64, MaxProviders: 4, MaxPerPeer: 1 << 20, ProviderTTL: time.Hour}}
-	self := overlay.ID{}
-	now := time.Unix(1, 0)
-	for i := range 16 { // keys that share 8 bits with this node
-		if err := tab.add(now, rng, self, overlay.ID{0: 0, 1: byte(i)}, at("1", 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range 10_000 {
-		id := overlay.RawKey(fmt.Append(nil, i)).ID()
-		id[0] |= 0x80
-		_ = tab.add(now, rng, self, id, at("1", 2))
-	}
-	kept := 0
-	for i := range 16 {
-		kept += len(tab.get(now, overlay.ID{0: 0, 1: byte(i)}))
-	}
-	if kept != 16 {
-		t.Errorf("%d of 16 keys of our own survived a flood", kept)
-	}
-	if err := tab.check(); err != nil {
-		t.Error(err)
 	}
 }
 

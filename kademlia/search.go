@@ -28,8 +28,8 @@ func startSearch(m *Machine, id overlay.OpID, q overlay.FindProviders) error {
 	if m.publisher.get(q.Key.ID()) != nil && op.show(m.self) {
 		return nil
 	}
-	for _, c := range m.providers.get(m.now, q.Key.ID()) {
-		if op.offer(c) {
+	for _, p := range m.providers.Get(m.now, q.Key.ID()) {
+		if op.offer(p.Contact) {
 			return nil
 		}
 	}

@@ -125,8 +125,8 @@ func (s server) getProviders(ev *overlay.Inbound, msg *Message) (*Message, error
 	if m.publisher.get(key) != nil {
 		list = append(list, scope.ContactWithin(m.self, reach))
 	}
-	for _, c := range m.providers.get(m.now, key) {
-		list = append(list, scope.ContactWithin(c, reach))
+	for _, p := range m.providers.Get(m.now, key) {
+		list = append(list, scope.ContactWithin(p.Contact, reach))
 	}
 	return &Message{Type: GetProviders, Key: msg.Key, Closer: s.closer(ev, key), Providers: list}, nil
 }
@@ -150,7 +150,7 @@ func (s server) addProvider(ev *overlay.Inbound, msg *Message) error {
 			from := ev.From
 			c = scope.ContactWithin(&from, reach)
 		}
-		return m.providers.add(m.now, m.cfg.Rand, m.self.ID, key, c)
+		return m.providers.Add(key, c, m.now.Add(m.cfg.Records.ProviderTTL))
 	}
 	return fmt.Errorf("%w: a provider record must come from the provider", overlay.ErrRefused)
 }
@@ -162,8 +162,8 @@ func (s server) getValue(ev *overlay.Inbound, msg *Message) (*Message, error) {
 	}
 	key := overlay.RawKey(msg.Key).ID()
 	out := &Message{Type: GetValue, Key: msg.Key, Closer: s.closer(ev, key)}
-	if v := m.values.get(key); v != nil {
-		out.Record = v.record()
+	if v := m.values.Get(m.now, key); v != nil {
+		out.Record = recordOf(v)
 	}
 	return out, nil
 }

@@ -1,69 +1,30 @@
 package kademlia
 
 import (
-	"bytes"
-	"fmt"
 	"time"
 
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
+	"ringswap/overlay/record"
 )
 
-// valueTable holds the values that this node keeps for the network.
-type valueTable struct {
-	m    *Machine
-	list []*storedValue
-	at   map[overlay.ID]int // index in list
+// valueStore keeps the values that this node holds for the network where they
+// belong: at the K nodes nearest to their keys.
+type valueStore struct {
+	*record.Values
+	m      *Machine
+	alarms map[overlay.ID]*alarm.Alarm // the next republication of each
 }
 
-// storedValue is one value.
-type storedValue struct {
-	key   overlay.Key
-	value []byte
-	// published is when its publisher stored it, as far as we were told: it
-	// travels as the record's TimeReceived when we pass it on.
-	published time.Time
-	stored    time.Time // when it was last stored here
-	expires   time.Time
-	alarm     *alarm.Alarm // its next republication
+func newValueStore(m *Machine) *valueStore {
+	s := &valueStore{m: m, alarms: make(map[overlay.ID]*alarm.Alarm)}
+	s.Values = record.NewValues(m.cfg.Records.MaxValues, m.cfg.Records.Validator, m.nearer, m.cfg.Rand, s.dropped)
+	return s
 }
 
-func (t *valueTable) get(key overlay.ID) *storedValue {
-	if i, ok := t.at[key]; ok && t.m.now.Before(t.list[i].expires) {
-		return t.list[i]
-	}
-	return nil
-}
-
-func (t *valueTable) remove(i int) *storedValue {
-	v := t.list[i]
-	delete(t.at, v.key.ID())
-	last := len(t.list) - 1
-	if i != last {
-		t.list[i] = t.list[last]
-		t.at[t.list[i].key.ID()] = i
-	}
-	t.list[last] = nil
-	t.list = t.list[:last]
-	return v
-}
-
-// makeRoom drops a value that is farther from this node than key is, if one of a
-// few drawn at random is.
-func (t *valueTable) makeRoom(key overlay.ID) *storedValue {
-	const draws = 8
-	self, rng := t.m.self.ID, t.m.cfg.Rand
-	worst := -1
-	for range draws {
-		i := rng.IntN(len(t.list))
-		if worst < 0 || self.Closer(t.list[worst].key.ID(), t.list[i].key.ID()) {
-			worst = i
-		}
-	}
-	if !self.Closer(key, t.list[worst].key.ID()) {
-		return nil
-	}
-	return t.remove(worst)
+func (s *valueStore) dropped(key overlay.ID) {
+	s.m.timers.Stop(s.alarms[key])
+	delete(s.alarms, key)
 }
 
 // leastLife is how long a value is kept by a node far from its key.
@@ -74,8 +35,8 @@ const leastLife = 5 * time.Minute
 // every further node in between (paper, section 2.3: "exponentially inversely
 // proportional to the number of nodes between the current node and the node
 // whose ID is closest to the key").
-func (t *valueTable) lifetime(key overlay.ID) time.Duration {
-	m := t.m
+func (s *valueStore) lifetime(key overlay.ID) time.Duration {
+	m := s.m
 	between := m.table.closerThanSelf(key, 4*m.cfg.K) - m.cfg.K + 1
 	life := m.cfg.Records.ValueTTL
 	for ; between > 0 && life > leastLife; between-- {
@@ -87,90 +48,48 @@ func (t *valueTable) lifetime(key overlay.ID) time.Duration {
 // keep checks a value and keeps it. published is when its publisher stored
 // it. It returns an error if the value is not valid, has expired, is worse than
 // the one that is here, or finds no room.
-func (t *valueTable) keep(key overlay.Key, value []byte, published time.Time) error {
-	m := t.m
+func (s *valueStore) keep(key overlay.Key, value []byte, published time.Time) error {
+	m := s.m
 	if err := keyError(key, MaxKey); err != nil {
 		return err
 	}
 	if len(value) == 0 || len(value) > MaxValue {
 		return bad("a value of %d bytes", len(value))
 	}
-	pre, check := key.Preimage(), m.cfg.Records.Validator
-	if err := check.Validate(pre, value); err != nil {
+	if err := s.Put(m.now, key, value, published, s.lifetime(key.ID())); err != nil {
 		return err
 	}
-	if published.After(m.now) {
-		published = m.now
-	}
-	v := t.get(key.ID())
-	if v != nil && !bytes.Equal(v.value, value) && !check.Better(pre, value, v.value) {
-		return fmt.Errorf("%w: a value that is as good is here", overlay.ErrRefused)
-	}
-	if v != nil && bytes.Equal(v.value, value) && v.published.After(published) {
-		published = v.published
-	}
-	expires := published.Add(t.lifetime(key.ID()))
-	if !m.now.Before(expires) {
-		return fmt.Errorf("%w: the value is %v old", overlay.ErrRefused, m.now.Sub(published))
-	}
-	if v == nil {
-		if v = t.create(key); v == nil {
-			return fmt.Errorf("%w: no room for another value", overlay.ErrRefused)
-		}
-	}
-	v.value, v.published, v.stored, v.expires = clone(value), published, m.now, expires
-	if v.alarm == nil {
-		t.republish(v)
+	if s.alarms[key.ID()] == nil {
+		s.republish(s.Get(m.now, key.ID()))
 	}
 	return nil
-}
-
-// create makes room for a new value. It returns nil if there is none.
-func (t *valueTable) create(key overlay.Key) *storedValue {
-	m := t.m
-	if i, ok := t.at[key.ID()]; ok { // one that has expired
-		m.timers.Stop(t.remove(i).alarm)
-	}
-	if len(t.list) >= m.cfg.Records.MaxValues {
-		out := t.makeRoom(key.ID())
-		if out == nil {
-			return nil
-		}
-		m.timers.Stop(out.alarm)
-	}
-	if t.at == nil {
-		t.at = make(map[overlay.ID]int)
-	}
-	v := &storedValue{key: key}
-	t.at[key.ID()] = len(t.list)
-	t.list = append(t.list, v)
-	return v
 }
 
 // republish stores a value anew at the nodes that are responsible for it now if
 // nobody did so within the interval (paper, section 2.5), and sets the alarm for
 // the next time. The random delay sees to it that one of the holders is the
 // first. The nearest subtree is known in full, so no lookup is needed.
-func (t *valueTable) republish(v *storedValue) {
-	m := t.m
+func (s *valueStore) republish(v *record.Value) {
+	m := s.m
 	every := m.cfg.Records.ValueRepublish
-	if m.now.Sub(v.stored) >= every {
-		v.stored = m.now
-		if m.table.closerThanSelf(v.key.ID(), m.cfg.K) < m.cfg.K {
-			for _, c := range m.table.closest(v.key.ID(), m.cfg.K, nil) {
-				m.outbox.post(m, func() { v.giveTo(m, c, nil) })
+	if m.now.Sub(v.Stored) >= every {
+		v.Stored = m.now
+		if m.table.closerThanSelf(v.Key.ID(), m.cfg.K) < m.cfg.K {
+			for _, c := range m.table.closest(v.Key.ID(), m.cfg.K, nil) {
+				m.outbox.post(m, func() { m.give(c, v, nil) })
 			}
 		}
 	}
-	due := v.stored.Add(every + time.Duration(m.cfg.Rand.Int64N(int64(every)/4+1)))
-	v.alarm = m.timers.Set(due, func() { t.republish(v) })
+	due := v.Stored.Add(every + time.Duration(m.cfg.Rand.Int64N(int64(every)/4+1)))
+	s.alarms[v.Key.ID()] = m.timers.Set(due, func() { s.republish(v) })
 }
 
-// record is the value as it travels.
-func (v *storedValue) record() *Record {
+// recordOf is the value as it travels. Its time of publication does so as the
+// record's TimeReceived.
+func recordOf(v *record.Value) *Record {
 	return &Record{
-		Key: v.key.Preimage(), Value: v.value,
-		TimeReceived: v.published.UTC().Format(time.RFC3339Nano),
+		Key: v.Key.Preimage(), Value: v.Data,
+		TimeReceived: v.Published.UTC().Format(time.RFC3339Nano),
 	}
 }
 
@@ -185,27 +104,27 @@ func publishedAt(now time.Time, r *Record) time.Time {
 	return at
 }
 
-// giveTo stores the value at another node.
-func (v *storedValue) giveTo(m *Machine, to *overlay.Contact, then func(*Message, error)) {
-	m.ask(to, &Message{Type: PutValue, Key: v.key.Preimage(), Record: v.record()}, then)
+// give stores the value at another node.
+func (m *Machine) give(to *overlay.Contact, v *record.Value, then func(*Message, error)) {
+	m.ask(to, &Message{Type: PutValue, Key: v.Key.Preimage(), Record: recordOf(v)}, then)
 }
 
 // handOver gives a new contact the values that it is now responsible for. Of
 // all holders only the nearest to the key does so (paper, section 2.5).
-func (t *valueTable) handOver(c *overlay.Contact) {
-	m := t.m
-	for _, v := range t.list {
-		key := v.key.ID()
+func (s *valueStore) handOver(c *overlay.Contact) {
+	m := s.m
+	for v := range s.All() {
+		key := v.Key.ID()
 		rivals := m.table.closerThanSelf(key, 2)
 		if key.Closer(c.ID, m.self.ID) {
 			rivals--
 		}
-		if rivals > 0 || !m.now.Before(v.expires) {
+		if rivals > 0 || !m.now.Before(v.Expires) {
 			continue
 		}
 		nearer := m.table.closest(key, m.cfg.K, nil)
 		if key.Closer(c.ID, m.self.ID) || len(nearer) < m.cfg.K || !key.Closer(nearer[len(nearer)-1].ID, c.ID) {
-			m.outbox.post(m, func() { v.giveTo(m, c, nil) })
+			m.outbox.post(m, func() { m.give(c, v, nil) })
 		}
 	}
 }
@@ -215,15 +134,15 @@ const maxBequest = 256
 
 // bequeath sends every value for which this node is responsible to the node
 // that will be responsible in its place.
-func (t *valueTable) bequeath() {
-	m := t.m
+func (s *valueStore) bequeath() {
+	m := s.m
 	sent := 0
-	for _, v := range t.list {
-		key := v.key.ID()
+	for v := range s.All() {
+		key := v.Key.ID()
 		if sent == maxBequest {
 			return
 		}
-		if !m.now.Before(v.expires) || m.table.closerThanSelf(key, m.cfg.K) >= m.cfg.K {
+		if !m.now.Before(v.Expires) || m.table.closerThanSelf(key, m.cfg.K) >= m.cfg.K {
 			continue
 		}
 		nearest := m.table.closest(key, m.cfg.K, nil)
@@ -231,17 +150,7 @@ func (t *valueTable) bequeath() {
 			continue
 		}
 		heir := nearest[m.cfg.K-1]
-		m.tell(heir, &Message{Type: PutValue, Key: v.key.Preimage(), Record: v.record()})
+		m.tell(heir, &Message{Type: PutValue, Key: v.Key.Preimage(), Record: recordOf(v)})
 		sent++
-	}
-}
-
-// expire drops what has expired.
-func (t *valueTable) expire() {
-	m := t.m
-	for i := len(t.list) - 1; i >= 0; i-- {
-		if !m.now.Before(t.list[i].expires) {
-			m.timers.Stop(t.remove(i).alarm)
-		}
 	}
 }

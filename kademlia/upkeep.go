@@ -50,8 +50,8 @@ func (u *upkeep) start() {
 func (u *upkeep) round() {
 	m := u.m
 	u.alarm = m.after(m.jitter(u.every()), u.round)
-	m.providers.expire(m.now)
-	m.values.expire()
+	m.providers.Expire(m.now)
+	m.values.Expire(m.now)
 	m.limiter.Sweep(m.now)
 	m.checks.sweep(m.now)
 	if len(u.seeds) > 0 && !u.entering && u.alone() && !u.retry.Pending() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ringswap/overlay"
+	"ringswap/overlay/record"
 )
 
 // putOp is a PutValue: a lookup, then a store at each of the K nearest nodes.
@@ -13,7 +14,7 @@ import (
 type putOp struct {
 	m       *Machine
 	id      overlay.OpID
-	value   *storedValue
+	value   *record.Value
 	lookup  *lookup
 	path    overlay.Path
 	next    []*overlay.Contact // who to ask when one fails, nearest first
@@ -31,7 +32,7 @@ func startPut(m *Machine, id overlay.OpID, q overlay.PutValue) error {
 	if err := m.cfg.Records.Validator.Validate(q.Key.Preimage(), q.Value); err != nil {
 		return fmt.Errorf("kademlia: value of %s: %w", q.Key.ID().Short(), err)
 	}
-	op := &putOp{m: m, id: id, value: &storedValue{key: q.Key, value: clone(q.Value), published: m.now}}
+	op := &putOp{m: m, id: id, value: &record.Value{Key: q.Key, Data: clone(q.Value), Published: m.now}}
 	m.register(id, op)
 	op.lookup = m.find(q.Key, FindNode, op, wants{})
 	return nil
@@ -51,7 +52,7 @@ func (op *putOp) over(l *lookup) {
 		c := &op.path.Closest[i]
 		if c.Peer != m.self.Peer {
 			first = append(first, c)
-		} else if m.values.keep(op.value.key, op.value.value, m.now) == nil {
+		} else if m.values.keep(op.value.Key, op.value.Data, m.now) == nil {
 			op.stored++
 		}
 	}
@@ -68,12 +69,12 @@ func (op *putOp) over(l *lookup) {
 
 func (op *putOp) give(c *overlay.Contact) {
 	op.waiting++
-	op.value.giveTo(op.m, c, func(msg *Message, err error) {
+	op.m.give(c, op.value, func(msg *Message, err error) {
 		if op.m.ops[op.id] != operation(op) {
 			return
 		}
 		op.waiting--
-		if err == nil && msg.Record != nil && bytes.Equal(msg.Record.Value, op.value.value) {
+		if err == nil && msg.Record != nil && bytes.Equal(msg.Record.Value, op.value.Data) {
 			op.stored++
 		} else if err != nil && !errors.Is(err, overlay.ErrRefused) && len(op.next) > 0 {
 			c := op.next[0]
@@ -115,7 +116,7 @@ type getOp struct {
 	m       *Machine
 	id      overlay.OpID
 	key     overlay.Key
-	best    *storedValue
+	best    *record.Value
 	holders []*candidate // who has the best value
 	worse   []*candidate // who has another one
 	lacked  []*candidate // who has none
@@ -127,8 +128,8 @@ func startGet(m *Machine, id overlay.OpID, q overlay.GetValue) error {
 		return err
 	}
 	op := &getOp{m: m, id: id, key: q.Key}
-	if v := m.values.get(q.Key.ID()); v != nil {
-		op.best = &storedValue{key: v.key, value: v.value, published: v.published}
+	if v := m.values.Get(m.now, q.Key.ID()); v != nil {
+		op.best = &record.Value{Key: v.Key, Data: v.Data, Published: v.Published}
 	}
 	m.register(id, op)
 	op.lookup = m.find(q.Key, GetValue, op, wants{sweep: true})
@@ -144,11 +145,11 @@ func (op *getOp) took(l *lookup, from *candidate, msg *Message) (enough bool) {
 		return false
 	}
 	switch {
-	case op.best == nil || !bytes.Equal(r.Value, op.best.value) && check.Better(pre, r.Value, op.best.value):
+	case op.best == nil || !bytes.Equal(r.Value, op.best.Data) && check.Better(pre, r.Value, op.best.Data):
 		op.worse = append(op.worse, op.holders...)
 		op.holders = []*candidate{from}
-		op.best = &storedValue{key: op.key, value: r.Value, published: publishedAt(m.now, r)}
-	case bytes.Equal(r.Value, op.best.value):
+		op.best = &record.Value{Key: op.key, Data: r.Value, Published: publishedAt(m.now, r)}
+	case bytes.Equal(r.Value, op.best.Data):
 		op.holders = append(op.holders, from)
 	default:
 		op.worse = append(op.worse, from)
@@ -167,7 +168,7 @@ func (op *getOp) over(l *lookup) {
 		op.m.finish(op.id, res, err)
 		return
 	}
-	res.Value = op.best.value
+	res.Value = op.best.Data
 	op.repair(l)
 	op.m.finish(op.id, res, nil)
 }
@@ -178,7 +179,7 @@ func (op *getOp) over(l *lookup) {
 func (op *getOp) repair(l *lookup) {
 	m, best := op.m, op.best
 	for _, c := range op.worse {
-		m.outbox.post(m, func() { best.giveTo(m, c.c, nil) })
+		m.outbox.post(m, func() { m.give(c.c, best, nil) })
 	}
 	var nearest *candidate
 	for _, c := range op.lacked {
@@ -187,14 +188,14 @@ func (op *getOp) repair(l *lookup) {
 		}
 	}
 	if nearest != nil {
-		m.outbox.post(m, func() { best.giveTo(m, nearest.c, nil) })
+		m.outbox.post(m, func() { m.give(nearest.c, best, nil) })
 	}
 }
 
 func (op *getOp) stop() overlay.Result {
 	res := partial(op.lookup, op.m.cfg.K)
 	if op.best != nil {
-		res.Value = op.best.value
+		res.Value = op.best.Data
 	}
 	return res
 }

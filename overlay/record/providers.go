@@ -1,0 +1,273 @@
+package record
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"ringswap/overlay"
+)
+
+// ProviderLimits bounds a [Providers]. All must be positive.
+type ProviderLimits struct {
+	// Keys is the most keys that have records.
+	Keys int
+	// PerKey is the most providers of one key.
+	PerKey int
+	// PerPeer is the most keys of one provider.
+	PerPeer int
+}
+
+// Provider says that Contact had the content of a key when it last said so.
+type Provider struct {
+	Contact *overlay.Contact // shared; not to be written to
+	Expires time.Time
+}
+
+// Providers holds the provider records that other nodes gave us. When it is
+// full, the key farthest from this node among a few drawn at random makes room,
+// so that a flood of keys from all over the keyspace cannot push out those that
+// this node is responsible for.
+type Providers struct {
+	limits ProviderLimits
+	nearer Nearer
+	rng    *rand.Rand
+	list   []*providerSet
+	at     map[overlay.ID]int // index in list
+	perID  map[peer.ID]int    // records of each provider
+	size   int
+}
+
+// providerSet are the providers of one key, the first to expire first.
+type providerSet struct {
+	key     overlay.ID
+	records []Provider
+}
+
+// NewProviders makes an empty table. rng stays its caller's: the table draws
+// from it only when it is full.
+func NewProviders(limits ProviderLimits, nearer Nearer, rng *rand.Rand) *Providers {
+	return &Providers{
+		limits: limits, nearer: nearer, rng: rng,
+		at: make(map[overlay.ID]int), perID: make(map[peer.ID]int),
+	}
+}
+
+// Add keeps a record until expires. Of a provider that is known already the
+// later expiry counts, and its addresses unless it names none. A key with too
+// many providers loses the one that expires first. Add returns ErrRefused if
+// the provider or the table is over its limit.
+func (t *Providers) Add(key overlay.ID, c *overlay.Contact, expires time.Time) error {
+	record := Provider{Contact: c, Expires: expires}
+	set := t.set(key)
+	if set != nil {
+		if i := set.find(c.Peer); i >= 0 {
+			old := set.records[i]
+			if len(c.Addrs) == 0 {
+				record.Contact = old.Contact
+			}
+			if old.Expires.After(expires) {
+				record.Expires = old.Expires
+			}
+			set.take(i)
+			set.insert(record)
+			return nil
+		}
+	}
+	if t.perID[c.Peer] >= t.limits.PerPeer {
+		return overlay.ErrRefused
+	}
+	if set == nil {
+		if len(t.list) >= t.limits.Keys && !t.makeRoom(key) {
+			return overlay.ErrRefused
+		}
+		set = t.create(key)
+	}
+	if len(set.records) >= t.limits.PerKey {
+		if expires.Before(set.records[0].Expires) {
+			return overlay.ErrRefused
+		}
+		t.forget(set, 0)
+	}
+	set.insert(record)
+	t.perID[c.Peer]++
+	t.size++
+	return nil
+}
+
+// find returns the index of the provider's record, or -1.
+func (s *providerSet) find(p peer.ID) int {
+	for i := range s.records {
+		if s.records[i].Contact.Peer == p {
+			return i
+		}
+	}
+	return -1
+}
+
+// take removes the i-th record.
+func (s *providerSet) take(i int) {
+	copy(s.records[i:], s.records[i+1:])
+	s.records[len(s.records)-1] = Provider{}
+	s.records = s.records[:len(s.records)-1]
+}
+
+// insert puts a record behind all that do not expire after it.
+func (s *providerSet) insert(r Provider) {
+	s.records = append(s.records, r)
+	i := len(s.records) - 1
+	for ; i > 0 && s.records[i-1].Expires.After(r.Expires); i-- {
+		s.records[i] = s.records[i-1]
+	}
+	s.records[i] = r
+}
+
+func (t *Providers) set(key overlay.ID) *providerSet {
+	if i, ok := t.at[key]; ok {
+		return t.list[i]
+	}
+	return nil
+}
+
+func (t *Providers) create(key overlay.ID) *providerSet {
+	set := &providerSet{key: key}
+	t.at[key] = len(t.list)
+	t.list = append(t.list, set)
+	return set
+}
+
+// forget drops one record of a set, which stays, even if empty.
+func (t *Providers) forget(set *providerSet, i int) {
+	p := set.records[i].Contact.Peer
+	if t.perID[p]--; t.perID[p] <= 0 {
+		delete(t.perID, p)
+	}
+	t.size--
+	set.take(i)
+}
+
+// remove drops the i-th set and its records.
+func (t *Providers) remove(i int) {
+	set := t.list[i]
+	for len(set.records) > 0 {
+		t.forget(set, len(set.records)-1)
+	}
+	delete(t.at, set.key)
+	last := len(t.list) - 1
+	if i != last {
+		t.list[i] = t.list[last]
+		t.at[t.list[i].key] = i
+	}
+	t.list[last] = nil
+	t.list = t.list[:last]
+}
+
+// makeRoom drops a key that is farther from this node than key is, if it finds
+// one.
+func (t *Providers) makeRoom(key overlay.ID) bool {
+	worst := -1
+	for range draws {
+		i := t.rng.IntN(len(t.list))
+		if worst < 0 || t.nearer(t.list[worst].key, t.list[i].key) {
+			worst = i
+		}
+	}
+	if !t.nearer(key, t.list[worst].key) {
+		return false
+	}
+	t.remove(worst)
+	return true
+}
+
+// Get returns the providers of a key whose records have not expired, the latest
+// first.
+func (t *Providers) Get(now time.Time, key overlay.ID) []Provider {
+	set := t.set(key)
+	if set == nil {
+		return nil
+	}
+	out := make([]Provider, 0, len(set.records))
+	for i := len(set.records) - 1; i >= 0; i-- {
+		if r := set.records[i]; now.Before(r.Expires) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Keys are the keys that have records, in an order that depends on nothing but
+// what was done to the table, which must not change meanwhile.
+func (t *Providers) Keys() iter.Seq[overlay.ID] {
+	return func(yield func(overlay.ID) bool) {
+		for _, set := range t.list {
+			if !yield(set.key) {
+				return
+			}
+		}
+	}
+}
+
+// Drop forgets a key and its records.
+func (t *Providers) Drop(key overlay.ID) {
+	if i, ok := t.at[key]; ok {
+		t.remove(i)
+	}
+}
+
+// Expire drops what has expired.
+func (t *Providers) Expire(now time.Time) {
+	for i := len(t.list) - 1; i >= 0; i-- {
+		set := t.list[i]
+		for len(set.records) > 0 && !now.Before(set.records[0].Expires) {
+			t.forget(set, 0)
+		}
+		if len(set.records) == 0 {
+			t.remove(i)
+		}
+	}
+}
+
+// Len is the number of keys, Records the number of records.
+func (t *Providers) Len() int { return len(t.list) }
+
+// Records is the number of records of all keys.
+func (t *Providers) Records() int { return t.size }
+
+// OfPeer is the number of keys of one provider.
+func (t *Providers) OfPeer(p peer.ID) int { return t.perID[p] }
+
+// Check returns an error that says which promise of the table is broken. It
+// costs time proportional to the table.
+func (t *Providers) Check() error {
+	size, counted := 0, 0
+	for i, set := range t.list {
+		size += len(set.records)
+		if t.at[set.key] != i {
+			return fmt.Errorf("set %d is indexed at %d", i, t.at[set.key])
+		}
+		if len(set.records) > t.limits.PerKey {
+			return fmt.Errorf("%d providers of one key", len(set.records))
+		}
+		for j := 1; j < len(set.records); j++ {
+			if set.records[j].Expires.Before(set.records[j-1].Expires) {
+				return fmt.Errorf("records of %s out of order", set.key.Short())
+			}
+		}
+	}
+	for _, n := range t.perID {
+		counted += n
+		if n > t.limits.PerPeer {
+			return fmt.Errorf("one provider has %d records", n)
+		}
+	}
+	if size != t.size || counted != size {
+		return fmt.Errorf("%d records, counted as %d and %d", size, t.size, counted)
+	}
+	if len(t.list) > t.limits.Keys || len(t.at) != len(t.list) {
+		return fmt.Errorf("%d sets, %d indexed", len(t.list), len(t.at))
+	}
+	return nil
+}
