@@ -1,0 +1,59 @@
+package experiment
+
+import "math"
+
+// routeLength is the expected length of a lookup among n nodes whose fingers
+// halve the way (base 2), or divide it by base: of the log_base n digits of the
+// distance, the share 1-1/base is not zero and costs a hop (Stoica et al. 2003,
+// section V-C, for base 2).
+func routeLength(n float64, base int) float64 {
+	return (1 - 1/float64(base)) * math.Log(n) / math.Log(float64(base))
+}
+
+// routeWithList is routeLength in base 2 where successor lists of r nodes end
+// the lookup early: the last log2 r halvings are saved but for one hop
+// (Stoica et al. 2003, section V-E).
+func routeWithList(n float64, r int) float64 {
+	return routeLength(n, 2) - 0.5*math.Log2(float64(r)) + 1
+}
+
+// bucketLength is the expected length of a lookup through buckets of k contacts
+// each: the nearest of k at random divides the number of nodes nearer to the key
+// by e^H(k) in the mean, where H(k) = 1 + 1/2 + ... + 1/k is the expectation of
+// the negative logarithm of the least of k uniform numbers.
+func bucketLength(n float64, k int) float64 {
+	h := 0.0
+	for i := 1; i <= k; i++ {
+		h += 1 / float64(i)
+	}
+	return math.Log(n) / h
+}
+
+// disjointSuccess is the chance that one of d disjoint paths of h hops meets
+// none of a share of malicious nodes (Baumgart and Mies 2007, section 4.4).
+func disjointSuccess(malicious, h float64, d int) float64 {
+	return 1 - math.Pow(1-math.Pow(1-malicious, h), float64(d))
+}
+
+// binomial is the chance of k successes in n trials of chance p: with p = 1/2
+// and n = log2 N it is the distribution of Chord's path length in base 2.
+func binomial(n, k int, p float64) float64 {
+	ln, _ := math.Lgamma(float64(n + 1))
+	lk, _ := math.Lgamma(float64(k + 1))
+	lr, _ := math.Lgamma(float64(n - k + 1))
+	return math.Exp(ln - lk - lr + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+}
+
+// arcSurvival is the chance that a node has at least x times the mean load when
+// the load is spread over c independent random arcs of the ring, each nearly
+// exponential: virtual nodes, or copies on successors. It is the survival
+// function of a gamma distribution of shape c and mean 1.
+func arcSurvival(x float64, c int) float64 {
+	rate := float64(c) * x
+	term, sum := math.Exp(-rate), 0.0
+	for i := range c {
+		sum += term
+		term *= rate / float64(i+1)
+	}
+	return sum
+}
