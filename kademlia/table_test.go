@@ -242,3 +242,36 @@ func TestTableAgainstOracle(t *testing.T) {
 		}
 	}
 }
+
+// TestFill: filling an empty table at once keeps its promises and takes whom
+// filling it one by one takes.
+func TestFill(t *testing.T) {
+	for _, n := range []int{0, 1, 20, 21, 300, 3000} {
+		rng := rand.New(rand.NewPCG(uint64(n), 1))
+		var contacts []*overlay.Contact
+		for range n {
+			contacts = append(contacts, contact(int(rng.Uint64()>>1)))
+		}
+		cfg := Config{}.withDefaults().Table
+		self := contact(1 << 40).ID
+		sortByDistance(self, contacts)
+		slow, fast := newTable(self, 20, &cfg), newTable(self, 20, &cfg)
+		for _, c := range contacts {
+			slow.seen(1, c)
+		}
+		fast.fill(1, append(contacts, contacts[:n/2]...), func(*overlay.Contact) bool { return true })
+		if err := fast.check(); err != nil {
+			t.Fatalf("%d contacts: %v", n, err)
+		}
+		if fast.size != slow.size || fast.nearDepth() != slow.nearDepth() {
+			t.Errorf("%d contacts: %d taken, near %d; one by one %d, near %d", n, fast.size, fast.nearDepth(), slow.size, slow.nearDepth())
+		}
+		for d := slow.nearDepth(); d < len(slow.buckets); d++ {
+			for _, e := range slow.buckets[d].live {
+				if fast.find(e.c.ID) == nil {
+					t.Errorf("%d contacts: %s of the nearest subtree is missing", n, e.c.ID.Short())
+				}
+			}
+		}
+	}
+}

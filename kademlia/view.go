@@ -78,15 +78,5 @@ func (m *Machine) Contacts() []overlay.Contact {
 	return out
 }
 
-// Preload puts contacts into the table as if they had just answered, without
-// asking them. It is for simulators that build a large network at once; they
-// share the contacts, which must not change. It returns how many were taken.
-func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
-	for _, c := range contacts {
-		if m.admissible(c) {
-			m.table.seen(stampOf(now), c)
-		}
-	}
-	m.table.joined, m.table.promoted, m.table.left = nil, nil, nil
-	return m.table.size
-}
+// Size is the number of contacts in the table.
+func (m *Machine) Size() int { return m.table.size }

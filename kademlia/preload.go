@@ -1,0 +1,60 @@
+package kademlia
+
+import (
+	"time"
+
+	"ringswap/overlay"
+)
+
+// Preload puts contacts into the table as if they had just answered, without
+// asking them. It is for simulators that build a large network at once; they
+// share the contacts, which must not change. It returns how many were taken.
+func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
+	if t := &m.table; t.size == 0 && len(t.buckets) == 1 {
+		t.fill(stampOf(now), contacts, m.admissible)
+	} else {
+		for _, c := range contacts {
+			if m.admissible(c) {
+				t.seen(stampOf(now), c)
+			}
+		}
+	}
+	m.table.joined, m.table.promoted, m.table.left = nil, nil, nil
+	return m.table.size
+}
+
+// fill puts contacts into an empty table at once: what seen would come to, in a
+// hundredth of the time.
+func (t *table) fill(now stamp, contacts []*overlay.Contact, ok func(*overlay.Contact) bool) {
+	var deep [8*overlay.IDBytes + 1]int // contacts by the bits that they share with this node
+	inner := 0
+	for _, c := range contacts {
+		deep[t.self.CommonPrefixLen(c.ID)]++
+		inner++
+	}
+	depth := 0 // of the last bucket, which alone may not be crowded
+	for inner > t.cfg.BucketSize && depth < len(deep)-2 {
+		inner -= deep[depth]
+		depth++
+	}
+	t.buckets = make([]bucket, depth+1)
+	slab := make([]entry, len(contacts))
+	for d := range t.buckets {
+		n := deep[d]
+		if d == depth {
+			n = inner
+		}
+		t.buckets[d].live = slab[:0:n]
+		slab = slab[n:]
+	}
+	for _, c := range contacts {
+		if c.ID == t.self || !ok(c) || !t.diverse(c) {
+			continue
+		}
+		if b := &t.buckets[t.depthOf(c.ID)]; index(b.live, c.ID) < 0 {
+			b.live = append(b.live, entry{c: c, seen: now})
+			t.size++
+		}
+	}
+	t.settle()
+}
