@@ -1,0 +1,22 @@
+// Package sim runs thousands to a million overlay machines in virtual time: the
+// very code that runs on laptops, joined by one event heap instead of a network.
+// One seed gives one run, bit for bit.
+//
+// Start reading at [World], which is the network: nodes that come, go, fall
+// silent, are cut off or lie, and messages that take time and get lost. Beside
+// it:
+//
+//   - settings.go: what a run is made of; overlay.go: what the simulator must
+//     know of an overlay; kademlia.go and chord.go: the two there are
+//   - node.go, exchange.go: one node, one request and its answer; lazy.go: how a
+//     million nodes fit into memory; heap.go: the event heap
+//   - directory.go: who stands where, and so who is responsible for a key
+//   - latency.go, cities.go: how long messages take
+//   - byzantine.go: nodes that lie; churn.go: nodes that come and go
+//   - hops.go and its neighbours: one experiment each, with a Config that says
+//     what may be set and a Result that is written as JSON by the programs under
+//     scripts/
+//
+// A World is used by one goroutine. It reads no clock and no global source of
+// randomness.
+package sim

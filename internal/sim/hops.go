@@ -1,0 +1,114 @@
+package sim
+
+import "time"
+
+// HopsConfig is an experiment on a network that does not change: how many hops
+// does a lookup take? Upkeep of the machines must be turned off in the overlay's
+// configuration, since no time passes for nodes that nobody asks (see
+// [World.Populate]).
+type HopsConfig struct {
+	Settings
+	// Nodes is the size of the network: 1 to MaxNodes.
+	Nodes int
+	// Lookups of random keys from random nodes. 0 means 1,000.
+	Lookups int
+	// Dead is the share of nodes that fail at once before the first lookup, with
+	// nobody noticing: 0 to 1 exclusive.
+	Dead float64
+	// Sampled is the number of nodes whose tables are counted. 0 means 1,000.
+	Sampled int
+}
+
+func (c HopsConfig) withDefaults() HopsConfig {
+	if c.Lookups == 0 {
+		c.Lookups = 1000
+	}
+	if c.Sampled == 0 {
+		c.Sampled = 1000
+	}
+	return c
+}
+
+// Validate reports the first field that cannot be used.
+func (c HopsConfig) Validate() error {
+	c = c.withDefaults()
+	return firstError(
+		c.Settings.Validate(),
+		count("Nodes", c.Nodes, MaxNodes),
+		count("Lookups", c.Lookups, 1<<30),
+		count("Sampled", c.Sampled, 1<<30),
+		share("Dead", c.Dead),
+	)
+}
+
+// HopsResult is what [Hops] measured.
+type HopsResult struct {
+	Overlay string `json:"overlay"`
+	Nodes   int    `json:"n"`
+	Seed    uint64 `json:"seed"`
+	Killed  int    `json:"killed"`
+	Tally
+	// Entries are the contacts that a node routes by.
+	EntriesMean float64 `json:"entries_mean"`
+	EntriesMax  int     `json:"entries_max"`
+	// BuildSeconds is how long the network took to make, Seconds the whole run,
+	// by the clock on the wall.
+	BuildSeconds float64 `json:"build_seconds"`
+	Seconds      float64 `json:"seconds"`
+	// PeakMiB is the most memory that the process has had so far.
+	PeakMiB float64 `json:"peak_mib"`
+	// Digest is the same for two runs in which the same happened.
+	Digest uint64 `json:"digest"`
+}
+
+// Hops runs the experiment.
+func Hops(c HopsConfig) (HopsResult, error) {
+	if err := c.Validate(); err != nil {
+		return HopsResult{}, err
+	}
+	c = c.withDefaults()
+	began := time.Now()
+	r := HopsResult{Overlay: c.Overlay.Name(), Nodes: c.Nodes, Seed: c.Seed}
+	w, err := New(c.Settings)
+	if err != nil {
+		return r, err
+	}
+	if err := w.Populate(c.Nodes, false); err != nil {
+		return r, err
+	}
+	r.BuildSeconds = time.Since(began).Seconds()
+	r.EntriesMean, r.EntriesMax = w.entries(c.Sampled)
+	if c.Dead > 0 {
+		r.Killed = w.KillShare(c.Dead)
+	}
+	var t tally
+	if err := w.measure(c.Lookups, &t); err != nil {
+		return r, err
+	}
+	r.Tally = t.sum()
+	r.Digest, r.PeakMiB = w.Digest(), PeakMiB()
+	r.Seconds = time.Since(began).Seconds()
+	return r, nil
+}
+
+// measure runs lookups one after the other, from random honest nodes.
+func (w *World) measure(lookups int, t *tally) error {
+	rng := newRand(w.settings.Seed, streamScenario)
+	for range lookups {
+		asker := w.honest(rng)
+		if asker == nil {
+			return errNobody
+		}
+		key := randomKey(rng)
+		o, err := w.Lookup(asker, key)
+		if err != nil {
+			return err
+		}
+		t.add(w.judge(asker, key.ID(), &o))
+		// What is still on its way belongs to the past by the next lookup.
+		if err := w.RunFor(w.settle()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// pool holds the machines of a populated world that are awake: at most limit of
+// them beside those that are busy. Which one has to go is decided as a clock
+// does, second chance included.
+type pool struct {
+	limit int
+	ring  []uint32 // node numbers
+	hand  int
+}
+
+// Populate puts n servers into an empty world at once, each with the tables that
+// it would have after a long time. With stay, every machine is made now and runs
+// on its own; without, a machine is made when its node is first asked and may be
+// put away and made again, so a million fit. That is only right for machines
+// whose upkeep is turned off: one that was put away forgets what it learned, and
+// its deadlines do not wake it.
+func (w *World) Populate(n int, stay bool) error {
+	if err := count("Nodes", n, MaxNodes); err != nil {
+		return err
+	}
+	if len(w.nodes) > 0 {
+		return fmt.Errorf("sim: the world is populated already")
+	}
+	slab := make([]Node, n)
+	contacts := make([]overlay.Contact, n)
+	peers := makePeers(w.salt, 0, n)
+	list := make([]*overlay.Contact, n)
+	w.nodes = make([]*Node, n, n+n/8)
+	parallel(n, func(from, to int) {
+		for i := from; i < to; i++ {
+			contacts[i] = w.contact(peers[i], uint32(i))
+			list[i] = &contacts[i]
+			slab[i] = Node{Contact: &contacts[i], Number: uint32(i), Server: true, world: w}
+			w.nodes[i] = &slab[i]
+		}
+	})
+	w.all = newDirectory(list)
+	w.live = w.all
+	if stay {
+		w.awake.limit = 0
+		for _, c := range w.all.list {
+			node := w.nodeOf(c)
+			w.wake(node)
+			w.step(node, overlay.SelfChanged{Addrs: c.Addrs, Server: true})
+		}
+	}
+	return w.err
+}
+
+// wake makes the machine of a node that has none.
+func (w *World) wake(n *Node) {
+	if n.machine != nil {
+		return
+	}
+	m := w.newMachine(n)
+	if i := w.all.Find(n.Contact.ID); i >= 0 && n.life == 0 {
+		w.settings.Overlay.Preload(m, Preload{
+			Now: w.time(), Directory: w.all, I: i,
+			Rand: newRand(w.settings.Seed, streamTable, uint64(n.Number)),
+			RTT:  w.rtt,
+		})
+	}
+	n.machine = w.corrupted(n, m)
+	if w.awake.limit > 0 {
+		w.keep(n)
+	}
+}
+
+// newMachine makes a machine that knows nobody. Every life of a node has its own
+// randomness.
+func (w *World) newMachine(n *Node) overlay.Machine {
+	m, err := w.settings.Overlay.New(*n.Contact, n.Server, w.settings.CountBytes,
+		newRand(w.settings.Seed, streamMachine, uint64(n.Number), uint64(n.life)))
+	if err != nil {
+		// Validate of the overlay's configuration is part of that of the scenario.
+		panic(fmt.Sprintf("sim: the machine of %s cannot be made: %v", n, err))
+	}
+	return m
+}
+
+// keep enters an awake node into the pool and puts another one's machine away if
+// there are too many.
+func (w *World) keep(n *Node) {
+	p := &w.awake
+	if len(p.ring) < p.limit {
+		p.ring = append(p.ring, n.Number)
+		return
+	}
+	for range 2 * len(p.ring) {
+		old := w.nodes[p.ring[p.hand]]
+		switch {
+		case old.busy > 0:
+		case old.used:
+			old.used = false
+		default:
+			old.machine, old.tick = nil, 0
+			old.ticks++
+			p.ring[p.hand] = n.Number
+			p.hand = (p.hand + 1) % len(p.ring)
+			return
+		}
+		p.hand = (p.hand + 1) % len(p.ring)
+	}
+	p.ring = append(p.ring, n.Number) // all are busy
+}
+
+// rtt is the mean round trip between two nodes.
+func (w *World) rtt(a, b *overlay.Contact) time.Duration {
+	x, _ := numberOf(a.Peer, w.salt)
+	y, _ := numberOf(b.Peer, w.salt)
+	return w.settings.Latency.Mean(x, y) + w.settings.Latency.Mean(y, x)
+}
