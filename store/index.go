@@ -14,6 +14,7 @@ import (
 
 const (
 	memTableBytes = 4 << 20 // of entries that Pebble holds before it writes a table
+	maxMemTables  = 8       // of those that wait to be written: committing more waits with them
 	// retryEvery is how long Pebble waits between attempts to write to a full disk.
 	retryEvery = time.Second
 )
@@ -27,6 +28,7 @@ type index struct {
 
 	stuck  atomic.Bool   // the disk is full: commits wait elsewhere
 	failed atomic.Bool   // damage was seen: to be replaced
+	turn   chan struct{} // has one after a flush ended, or stuck or failed was set
 	onFail func()        // called once for it, in a goroutine of Pebble's
 	quit   chan struct{} // closed by close
 }
@@ -34,27 +36,33 @@ type index struct {
 // openIndex opens or makes the index in dir. Release gives up disk space that
 // was reserved for this moment and reports whether there was any; onFail is
 // called when damage shows; it may not wait for the index.
-func openIndex(dir string, cacheBytes int64, release func() bool, onFail func()) (x *index, err error) {
+func openIndex(dir string, cacheBytes int64, release func() bool, onFail func()) (*index, error) {
+	return openIndexOn(vfs.Default, dir, cacheBytes, release, onFail)
+}
+
+func openIndexOn(fs vfs.FS, dir string, cacheBytes int64, release func() bool, onFail func()) (x *index, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a damaged table may break more than promised
 			x, err = nil, fmt.Errorf("%w: %v", ErrDamagedIndex, p)
 		}
 	}()
-	x = &index{dir: dir, onFail: onFail, quit: make(chan struct{})}
+	x = &index{dir: dir, onFail: onFail, turn: make(chan struct{}, 1), quit: make(chan struct{})}
 	cache := pebble.NewCache(cacheBytes)
 	defer cache.Unref()
 	o := &pebble.Options{
-		Cache:                       cache,
-		Comparer:                    comparer(),
-		DisableWAL:                  true,
-		EventListener:               x.listener(),
-		FormatMajorVersion:          pebble.FormatTableFormatV6,
-		FS:                          vfs.OnDiskFull(vfs.Default, func() { x.diskFull(release) }),
-		L0StopWritesThreshold:       1 << 20, // a table that cannot be compacted must not stop writers
-		Logger:                      fatalLogger{x},
-		MaxOpenFiles:                64,
-		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: 8,
+		Cache:                 cache,
+		Comparer:              comparer(),
+		DisableWAL:            true,
+		EventListener:         x.listener(),
+		FormatMajorVersion:    pebble.FormatTableFormatV6,
+		FS:                    vfs.OnDiskFull(fs, func() { x.diskFull(release) }),
+		L0StopWritesThreshold: 1 << 20, // a table that cannot be compacted must not stop writers
+		Logger:                fatalLogger{x},
+		MaxOpenFiles:          64,
+		MemTableSize:          memTableBytes,
+		// A writer that Pebble stops waits for a flush to succeed, which on a full
+		// disk none may ever do: room does the waiting instead.
+		MemTableStopWritesThreshold: 1 << 20,
 	}
 	turns := newCompactions()
 	o.Experimental.CompactionScheduler = turns
@@ -98,17 +106,39 @@ func (x *index) listener() *pebble.EventListener {
 		},
 		DataCorruption: func(pebble.DataCorruptionInfo) { x.fail() },
 		FlushEnd: func(i pebble.FlushInfo) {
-			if i.Err == nil {
-				x.stuck.Store(false)
-			}
+			x.stuck.Store(i.Err != nil)
+			x.endTurn()
 		},
 	}
 }
 
 func (x *index) fail() {
 	if x.failed.CompareAndSwap(false, true) {
+		x.endTurn()
 		x.onFail()
 	}
+}
+
+// endTurn wakes room.
+func (x *index) endTurn() {
+	select {
+	case x.turn <- struct{}{}:
+	default:
+	}
+}
+
+// room waits until Pebble has room in memory for a commit and reports whether
+// it has. It gives up when the tables that wait cannot be written: then the
+// packs have everything, and what is committed is better kept elsewhere. Only
+// one goroutine may call it at a time.
+func (x *index) room() bool {
+	for !x.stuck.Load() && !x.failed.Load() {
+		if x.db.Metrics().MemTable.Size < maxMemTables*memTableBytes {
+			return true
+		}
+		<-x.turn
+	}
+	return false
 }
 
 // diskFull is called by the file system before it tries a write again.
@@ -117,6 +147,7 @@ func (x *index) diskFull(release func() bool) {
 		return
 	}
 	x.stuck.Store(true)
+	x.endTurn()
 	t := time.NewTimer(retryEvery)
 	defer t.Stop()
 	select {

@@ -66,7 +66,13 @@ func (t *tables) commit() error {
 	t.mu.RLock()
 	l, m := t.old, t.sealed
 	t.mu.RUnlock()
-	if l == nil || t.idx == nil || t.idx.stuck.Load() {
+	if l == nil || t.idx == nil {
+		return nil
+	}
+	if t.idx.failed.Load() {
+		return ErrDamagedIndex
+	}
+	if !t.idx.room() {
 		return nil
 	}
 	if err := t.idx.commit(l, m); err != nil {
