@@ -31,6 +31,7 @@ type View struct {
 type BucketView struct {
 	Depth    int
 	Contacts []ContactView // least recently seen first
+	Room     int           // the most contacts that it may hold now
 	Spares   int
 	// Looked is the time of the last lookup in the bucket's range, zero if never.
 	Looked time.Time
@@ -55,7 +56,7 @@ func (m *Machine) View() View {
 	}
 	for d := range m.table.buckets {
 		b := &m.table.buckets[d]
-		view := BucketView{Depth: d, Spares: len(b.spare)}
+		view := BucketView{Depth: d, Room: m.table.room(d, v.Near), Spares: len(b.spare)}
 		if b.looked > 0 {
 			view.Looked = b.looked.time()
 		}

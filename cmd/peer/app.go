@@ -37,7 +37,7 @@ func newApp(p *program) *cli.App {
 			runCommand(p), shareCommand(p), addCommand(p), getCommand(p), catCommand(p), lsCommand(p), cidCommand(p),
 			rmCommand(p), pinCommand(p), gcCommand(p), verifyCommand(p),
 			lookupCommand(p), providersCommand(p), idCommand(p), statusCommand(p), peersCommand(p), swarmCommand(p),
-			demoCommand(p), completionCommand(p),
+			ringCommand(p), demoCommand(p), completionCommand(p),
 		},
 		Action:                cli.ShowAppHelp,
 		CustomAppHelpTemplate: appHelp,

@@ -117,7 +117,7 @@ func FuzzArrange(f *testing.F) {
 
 func TestComplete(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                 "run share add get cat ls cid rm pin gc verify lookup providers id status peers swarm demo completion help",
+		"":                 "run share add get cat ls cid rm pin gc verify lookup providers id status peers swarm ring demo completion help",
 		"s":                "share status swarm",
 		"pin ":             "ls add rm",
 		"pin a":            "add",

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"ringswap/internal/node"
 )
 
 // completeCommand is what the completion scripts call, with the words of the
@@ -161,9 +163,7 @@ func (a *arranger) awaits(words []string) cli.Flag {
 func values(f cli.Flag, current string) []string {
 	switch f.Names()[0] {
 	case "overlay":
-		if name := "kademlia"; strings.HasPrefix(name, current) {
-			return []string{name}
-		}
+		return slices.DeleteFunc(node.Overlays(), func(name string) bool { return !strings.HasPrefix(name, current) })
 	case "repo", "output", "keep":
 		return []string{completeFiles}
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +23,8 @@ type fakeNode struct {
 	get      func(context.Context, node.GetRequest, func(node.Progress)) (node.Got, error)
 	activity func(context.Context) iter.Seq2[node.Activity, error]
 	verified []node.Verified
-	empty    bool // there is nothing to list
+	empty    bool   // there is nothing to list
+	overlay  string // of Ring; empty is Kademlia
 
 	mu     sync.Mutex
 	cfg    node.Config
@@ -146,15 +149,50 @@ func (f *fakeNode) Verify(context.Context, func(node.Progress)) iter.Seq2[node.V
 	return seq(f, f.verified...)
 }
 
+// fakePeer is a node of a fake ring.
+func fakePeer(id, place string, distance, seen float64) node.RingPeer {
+	return node.RingPeer{ID: id, Place: place, Addrs: []string{"/ip4/1.2.3.4/tcp/1"}, Distance: distance, Seen: &seen, RTT: 1.5}
+}
+
+func (f *fakeNode) Ring(context.Context) (node.Ring, error) {
+	r := node.Ring{
+		Overlay: cmp.Or(f.overlay, "kademlia"), Network: "test", ID: fakeIdentity.ID, Place: strings.Repeat("00", 32), Server: true,
+		RTT: 2.25, Sent: 1000, Asked: 900, Kept: node.Kept{Provided: 1, Keys: 2, Records: 3},
+	}
+	alice, bob, carol := fakePeer("12D3KooWAliceAliceAlice", "01ff", 0.0078, 0.5), fakePeer("12D3KooWBob", "40", 0.25, 61), fakePeer("12D3KooWCarol", "f0", 0.0625, 3)
+	carol.Silent, bob.RTT = 2, 0
+	silent := carol
+	silent.Seen = nil
+	switch {
+	case f.overlay == "chord" && f.empty:
+	case f.overlay == "chord":
+		r.Entries, r.Predecessor, r.Cached = 7, &carol, 17
+		r.Successors = []node.RingPeer{alice, bob, fakePeer("12D3KooWDora", "41", 0.2539, 2), fakePeer("12D3KooWEve", "42", 0.2578, 2), fakePeer("12D3KooWFred", "43", 0.2617, 2)}
+		for digit := 4; digit <= 7; digit++ {
+			r.Fingers = append(r.Fingers, node.Finger{Digit: digit, From: float64(digit) / 16, RingPeer: fakePeer("12D3KooWGina", "70", 0.4375, 9)})
+		}
+		r.Fingers = append(r.Fingers, node.Finger{Row: 0, Digit: 12, From: 0.75, RingPeer: silent}, node.Finger{Row: 4, Digit: 1, From: 1.0 / 65536, RingPeer: alice})
+	case f.empty:
+		r.Buckets = []node.Bucket{{Room: 20}}
+	default:
+		looked := 600.0
+		r.Entries, r.Buckets = 3, []node.Bucket{
+			{Room: 20, Contacts: []node.RingPeer{carol, bob}, Spares: 4, Looked: &looked},
+			{Depth: 1, Room: 80, Contacts: []node.RingPeer{alice}},
+		}
+	}
+	return r, nil
+}
+
 func (f *fakeNode) Lookup(_ context.Context, req node.LookupRequest) (node.Lookup, error) {
 	l := node.Lookup{
-		Key: "00ff", Hops: 2, RPCs: 3, MS: 12.25,
+		Overlay: "chord", Key: "00ff", Hops: 2, RPCs: 3, MS: 12.25,
 		Closest: []node.PeerAddrs{{ID: "12D3KooWAlice", Addrs: []string{"/ip4/1.2.3.4/tcp/1"}}, {ID: "12D3KooWBob"}},
 	}
 	if req.Trace {
 		l.Trace = []node.LookupStep{
-			{ID: "12D3KooWAliceAliceAlice", Hop: 1, Via: -1, Distance: 255, MS: 3.5, Learned: 20},
-			{ID: "12D3KooWBob", Hop: 2, Via: 0, Distance: 250, MS: 4, SentMS: 3.6, Error: "timeout"},
+			{ID: "12D3KooWAliceAliceAlice", Hop: 1, Via: -1, Distance: 255, Share: 0.4375, MS: 3.5, Learned: 20},
+			{ID: "12D3KooWBob", Hop: 2, Via: 0, Distance: 250, Share: 0.0098, Past: true, MS: 4, SentMS: 3.6, Error: "timeout"},
 		}
 	}
 	return l, nil

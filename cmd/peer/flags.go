@@ -16,8 +16,8 @@ func nodeFlags() []cli.Flag {
 	env := func(name string) []string { return []string{"PEER_" + name} }
 	return []cli.Flag{
 		&cli.StringFlag{
-			Name: "overlay", EnvVars: env("OVERLAY"), Category: categoryNode, DefaultText: "kademlia",
-			Usage: "the `NAME` of the overlay; this version has kademlia",
+			Name: "overlay", EnvVars: env("OVERLAY"), Category: categoryNode, DefaultText: node.OverlayKademlia,
+			Usage: "the `NAME` of the overlay: " + strings.Join(node.Overlays(), " or "),
 		},
 		&cli.StringSliceFlag{
 			Name: "listen", EnvVars: env("LISTEN"), Category: categoryNode,

@@ -17,11 +17,14 @@ func lookupCommand(p *program) *cli.Command {
 		Category:  categoryNetwork,
 		Usage:     "find the nodes responsible for a key",
 		ArgsUsage: "KEY|CID|PEERID",
-		Description: `With --trace it shows every request: whom it asked, how many bits of distance
-were left there, and how long the answer took.
+		Description: `With --trace it shows every request: whom it asked, who had named that node, how
+far the key still was from there, and how long the answer took. Distances are
+shares of the keyspace, measured as the overlay does: along Chord's ring, where
+the responsible nodes stand past the key, or by Kademlia's XOR.
 
-Example:
-   peer lookup bafy... --trace`,
+Examples:
+   peer lookup bafy... --trace
+   peer lookup 12D3KooW... --trace --overlay chord`,
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "trace", Usage: "show every hop"},
 		}, nodeFlags()...),
@@ -47,12 +50,12 @@ func lookup(ctx context.Context, in *invocation) error {
 }
 
 func printLookup(w io.Writer, l node.Lookup) {
-	fmt.Fprintf(w, "key %s\n", l.Key)
+	fmt.Fprintf(w, "key %s on %s\n", l.Key, l.Overlay)
 	if len(l.Trace) > 0 {
-		t := newTable(w, "  HOP", "NODE", "VIA", "BITS LEFT", "ROUND TRIP", "SENT AT", "NEW", "")
+		t := newTable(w, "  HOP", "NODE", "VIA", "DISTANCE LEFT", "", "ROUND TRIP", "SENT AT", "NEW", "")
 		for _, step := range l.Trace {
-			t.row(fmt.Sprintf("  %d", step.Hop), short(step.ID), via(l.Trace, step.Via), fmt.Sprint(step.Distance),
-				ms(step.MS), ms(step.SentMS), fmt.Sprint(step.Learned), step.Error)
+			t.row(fmt.Sprintf("  %d", step.Hop), short(step.ID), via(l.Trace, step.Via),
+				distance(step), fmt.Sprintf("%d bits", step.Distance), ms(step.MS), ms(step.SentMS), fmt.Sprint(step.Learned), step.Error)
 		}
 		t.flush()
 	}
@@ -70,6 +73,14 @@ func via(trace []node.LookupStep, i int) string {
 		return "known"
 	}
 	return short(trace[i].ID)
+}
+
+// distance is what was left at a step.
+func distance(s node.LookupStep) string {
+	if s.Past {
+		return portion(s.Share) + " past it"
+	}
+	return portion(s.Share)
 }
 
 func ms(x float64) string { return fmt.Sprintf("%.1f ms", x) }

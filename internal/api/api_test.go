@@ -69,6 +69,9 @@ func checkCalls(t *testing.T, c node.Service, s *script) {
 	same("Pin", pin, err, node.Pin{Cid: "pin"})
 	pin, err = c.Unpin(ctx, "unpin")
 	same("Unpin", pin, err, node.Pin{Cid: "unpin"})
+	ring, err := c.Ring(ctx)
+	wantRing, _ := s.Ring(ctx)
+	same("Ring", ring, err, wantRing)
 	lk, err := c.Lookup(ctx, node.LookupRequest{Key: "k\x00é\"", Trace: true})
 	same("Lookup", lk, err, node.Lookup{Key: "k\x00é\"", Hops: 2, Trace: []node.LookupStep{{ID: "x", Via: -1}}})
 

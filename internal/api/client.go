@@ -166,6 +166,11 @@ func (c *Client) Verify(ctx context.Context, progress func(node.Progress)) iter.
 	return callVerify.each(ctx, c, nothing{}, progress)
 }
 
+// Ring asks for the node's view of its overlay.
+func (c *Client) Ring(ctx context.Context) (node.Ring, error) {
+	return callRing.do(ctx, c, nothing{}, nil, nil)
+}
+
 // Lookup finds the responsible nodes of a key.
 func (c *Client) Lookup(ctx context.Context, req node.LookupRequest) (node.Lookup, error) {
 	return callLookup.do(ctx, c, req, nil, nil)

@@ -24,6 +24,7 @@ var (
 	callUnpin       = ask("unpin", node.Service.Unpin)
 	callGC          = workAll("gc", node.Service.GC)
 	callVerify      = listWork("verify", node.Service.Verify)
+	callRing        = plain("ring", node.Service.Ring)
 	callLookup      = ask("lookup", node.Service.Lookup)
 	callProviders   = listOf("providers", node.Service.Providers)
 	callSwarm       = ask("swarm", node.Service.Swarm)
@@ -31,7 +32,7 @@ var (
 
 	routes = []route{
 		callIdentity, callStatus, callConnections, callShare, callGet, callShares, callEntries, callUnshare,
-		callPins, callPin, callUnpin, callGC, callVerify, callLookup, callProviders, callSwarm, callActivity,
+		callPins, callPin, callUnpin, callGC, callVerify, callRing, callLookup, callProviders, callSwarm, callActivity,
 	}
 )
 

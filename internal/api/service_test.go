@@ -92,6 +92,15 @@ func (s *script) Verify(ctx context.Context, p func(node.Progress)) iter.Seq2[no
 	return s.verify(ctx, p)
 }
 
+func (s *script) Ring(context.Context) (node.Ring, error) {
+	seen := 1.5
+	return node.Ring{
+		Overlay: "chord", Kept: node.Kept{Keys: 3},
+		Predecessor: &node.RingPeer{ID: "p", Distance: 0.25, Seen: &seen},
+		Fingers:     []node.Finger{{Row: 1, Digit: 15, RingPeer: node.RingPeer{ID: "f", Silent: 2}}},
+	}, nil
+}
+
 func (s *script) Lookup(_ context.Context, req node.LookupRequest) (node.Lookup, error) {
 	s.took("lookup", req.Key)
 	return node.Lookup{Key: req.Key, Hops: 2, Trace: []node.LookupStep{{ID: "x", Via: -1}}}, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -19,7 +20,8 @@ type Config struct {
 	// Repo is the absolute path of the folder that holds identity, store and
 	// control socket; it is made if it does not exist. Required.
 	Repo string
-	// Overlay is kademlia or chord; empty means kademlia.
+	// Overlay is one of Overlays; empty means kademlia. A repo can be run on
+	// another one than the last time.
 	Overlay string
 	// Network separates networks: it is the prefix of every protocol ID. Empty
 	// means DefaultNetwork.
@@ -46,7 +48,7 @@ var networkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // Validate fills in defaults and reports the first field that cannot be used.
 func (c *Config) Validate() error {
 	if c.Overlay == "" {
-		c.Overlay = "kademlia"
+		c.Overlay = OverlayKademlia
 	}
 	if c.Network == "" {
 		c.Network = DefaultNetwork
@@ -54,8 +56,8 @@ func (c *Config) Validate() error {
 	switch {
 	case !filepath.IsAbs(c.Repo):
 		return usage("the repo %q is not an absolute path", c.Repo)
-	case c.Overlay != "kademlia":
-		return usage("there is no overlay %q; this version has kademlia", c.Overlay)
+	case !slices.Contains(Overlays(), c.Overlay):
+		return usage("there is no overlay %q; this version has %s", c.Overlay, overlayNames())
 	case !networkName.MatchString(c.Network):
 		return usage("the network name %q is not 1 to 63 letters, digits, dots, dashes or underscores", c.Network)
 	case c.LimitUp < ServeNobody, c.LimitDown < 0:

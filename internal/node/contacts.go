@@ -4,73 +4,133 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
 )
 
-// contactsFile is where a node keeps the peers it routed through, so that it
-// finds its network again without a bootstrap node. It holds nothing that
-// cannot be lost.
-const contactsFile = "peers.json"
+// What a node remembers of the peers it routed through, so that it finds its
+// network again without a bootstrap node, and the other half of one that was
+// cut in two. Nothing of it cannot be lost.
+const (
+	// maxRemembered bounds the peers, and maxContactsFile the bytes read back.
+	maxRemembered   = 256
+	maxContactsFile = 4 << 20
+	// rememberFor is how long a peer that is not met again is remembered.
+	rememberFor = 30 * 24 * time.Hour
+	// seedsAtOnce is how many of them a machine is given at a time.
+	seedsAtOnce = 32
+)
 
-// maxContactsFile bounds what is read back, in bytes.
-const maxContactsFile = 4 << 20
-
-// loadContacts reads the peers of the last run. A missing file is no error, and
-// a damaged one costs only its content.
-func loadContacts(repo string) ([]overlay.Contact, error) {
-	path := filepath.Join(repo, contactsFile)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil && info.Size() > maxContactsFile {
-		err = fmt.Errorf("%d bytes are too many", info.Size())
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
-	}
-	var infos []peer.AddrInfo
-	if err == nil {
-		err = json.Unmarshal(text, &infos)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the peers of the last run cannot be read from %s: %w", path, err)
-	}
-	contacts := make([]overlay.Contact, 0, len(infos))
-	for _, info := range infos {
-		contacts = append(contacts, overlay.NewContact(info.ID, info.Addrs...))
-	}
-	return contacts, nil
+// remembered is a peer of the routing state, now or in an earlier run.
+type remembered struct {
+	Peer peer.AddrInfo
+	Seen time.Time // when it was last in the routing state
 }
 
-// saveContacts replaces the file in one step.
-func saveContacts(repo string, contacts []overlay.Contact) error {
-	infos := make([]peer.AddrInfo, 0, len(contacts))
-	for _, c := range contacts {
-		infos = append(infos, c.AddrInfo())
-	}
-	text, err := json.Marshal(infos)
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(repo, contactsFile+".*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Close())
+// contactsFile is the file's content.
+type contactsFile struct {
+	Network string // with the overlay, see memory
+	Peers   []remembered
+}
+
+// contacts are the remembered peers, those that were seen last first.
+type contacts struct {
+	path string
+
+	mu   sync.Mutex
+	file contactsFile
+}
+
+// loadContacts reads what earlier runs remembered of this network.
+// What cannot be read costs only its content: the result is usable beside the
+// error.
+func loadContacts(path, of string) (*contacts, error) {
+	c := &contacts{path: path, file: contactsFile{Network: of}}
+	text, err := readBounded(path, maxContactsFile)
+	var old contactsFile
 	if err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(repo, contactsFile))
+		err = json.Unmarshal(text, &old)
 	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, nil
+	case err != nil:
+		return c, fmt.Errorf("the peers of earlier runs cannot be read from %s: %w", path, err)
+	case old.Network == of:
+		c.file.Peers = old.Peers
+		c.tidy(time.Now())
+	}
+	return c, nil
+}
+
+// remember takes the peers of the routing state, which were met just now.
+func (c *contacts) remember(now time.Time, met []overlay.Contact) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := make([]remembered, 0, len(met)+len(c.file.Peers))
+	for _, m := range met {
+		fresh = append(fresh, remembered{Peer: m.AddrInfo(), Seen: now.UTC().Truncate(time.Second)})
+	}
+	c.file.Peers = append(fresh, c.file.Peers...)
+	c.tidy(now)
+}
+
+// tidy keeps each peer once, and no more than is wanted. c.mu is held, or nobody
+// else knows of c.
+func (c *contacts) tidy(now time.Time) {
+	known := make(map[peer.ID]bool)
+	c.file.Peers = slices.DeleteFunc(c.file.Peers, func(r remembered) bool {
+		drop := known[r.Peer.ID] || r.Peer.ID.Validate() != nil || len(r.Peer.Addrs) == 0 || now.Sub(r.Seen) > rememberFor
+		known[r.Peer.ID] = true
+		return drop
+	})
+	slices.SortStableFunc(c.file.Peers, func(a, b remembered) int { return b.Seen.Compare(a.Seen) })
+	c.file.Peers = c.file.Peers[:min(len(c.file.Peers), maxRemembered)]
+}
+
+// seeds are some of them: half those that were seen last, half any.
+func (c *contacts) seeds() (seeds []overlay.Contact) {
+	c.mu.Lock()
+	list := slices.Clone(c.file.Peers)
+	c.mu.Unlock()
+	if rest := list[min(len(list), seedsAtOnce/2):]; len(rest) > 0 {
+		rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	}
+	for _, r := range list[:min(len(list), seedsAtOnce)] {
+		seeds = append(seeds, overlay.NewContact(r.Peer.ID, r.Peer.Addrs...))
+	}
+	return seeds
+}
+
+// save replaces the file. A node that never met anyone leaves none.
+func (c *contacts) save() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.file.Peers) == 0 {
+		return nil
+	}
+	return replaceFile(c.path, func(w io.Writer) error { return json.NewEncoder(w).Encode(c.file) })
+}
+
+// readBounded reads a file of at most so many bytes.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		_ = os.Remove(tmp.Name())
+		return nil, err
 	}
-	return err
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("it has more than %d bytes", most)
+	}
+	return text, err
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -32,23 +33,30 @@ func (n *Node) Lookup(ctx context.Context, req LookupRequest) (Lookup, error) {
 		}
 		return Lookup{}, failure(KindFailed, err, "peer status", "cannot look up %s", req.Key)
 	}
-	l := Lookup{Key: path.Key.String(), Hops: path.Hops, RPCs: path.RPCs(), MS: ms(took), Closest: []PeerAddrs{}}
+	l := Lookup{Overlay: n.cfg.Overlay, Key: path.Key.String(), Hops: path.Hops, RPCs: path.RPCs(), MS: ms(took), Closest: []PeerAddrs{}}
 	for _, c := range path.Closest {
 		l.Closest = append(l.Closest, PeerAddrs{ID: c.Peer.String(), Addrs: texts(c.Addrs)})
 	}
 	if req.Trace {
-		l.Trace = trace(path)
+		l.Trace = trace(n.net.overlay, path)
 	}
 	return l, nil
 }
 
-func trace(path overlay.Path) []LookupStep {
+// trace is the course of a lookup, with distances as the overlay measures them.
+// On a ring every node on the way stands before the key, except for those that
+// the lookup was after, which stand behind it.
+func trace(o routing, path overlay.Path) []LookupStep {
 	steps := make([]LookupStep, 0, len(path.Steps))
 	for _, s := range path.Steps {
+		d, past := o.left(s.To.ID, path.Key), false
+		if back := o.left(path.Key, s.To.ID); back.Compare(d) < 0 && responsible(path, s.To.ID) {
+			d, past = back, true
+		}
 		step := LookupStep{
 			ID: s.To.Peer.String(), Hop: s.Hop, Via: s.Via, Learned: s.Learned,
-			Distance: 8*overlay.IDBytes - path.Key.CommonPrefixLen(s.To.ID),
-			SentMS:   ms(s.Sent), MS: ms(s.Took),
+			Distance: bitsLeft(d), Share: share(d), Past: past,
+			SentMS: ms(s.Sent), MS: ms(s.Took),
 		}
 		if s.Err != nil {
 			step.Error = s.Err.Error()
@@ -56,6 +64,10 @@ func trace(path overlay.Path) []LookupStep {
 		steps = append(steps, step)
 	}
 	return steps
+}
+
+func responsible(path overlay.Path, id overlay.ID) bool {
+	return slices.ContainsFunc(path.Closest, func(c overlay.Contact) bool { return c.ID == id })
 }
 
 // parseKey reads a CID, a peer ID, or any other text as a raw key. A peer ID

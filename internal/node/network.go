@@ -14,21 +14,24 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"ringswap/internal/p2p"
-	"ringswap/kademlia"
 	"ringswap/nat"
 	"ringswap/overlay"
 )
-
-// saveContactsEvery is how often the routing table's peers are written down.
-const saveContactsEvery = 5 * time.Minute
 
 // network is a node's place among others: the host, what it knows of being
 // reached, and the overlay.
 type network struct {
 	host      *p2p.Host
 	transport *p2p.Transport
-	machine   *kademlia.Machine // stepped by driver alone; read through Inspect
+	overlay   routing // its machine is stepped by driver alone; see inspect
 	driver    *overlay.Driver
+	memory    memory
+	ran       bool // runNetwork was called
+}
+
+// inspect lets f look at the overlay between two steps. f must be quick.
+func (w *network) inspect(ctx context.Context, f func(routing)) error {
+	return w.driver.Inspect(ctx, func(overlay.Machine) { f(w.overlay) })
 }
 
 // openNetwork starts the host and prepares the overlay; runNetwork drives it.
@@ -47,29 +50,27 @@ func (n *Node) openNetwork(ctx context.Context) (err error) {
 	if n.net.host, err = p2p.New(ctx, hc); err != nil {
 		return failure(KindFailed, err, "peer run --listen /ip4/0.0.0.0/tcp/0", "the node cannot listen")
 	}
-	n.net.machine, err = kademlia.New(kademlia.Config{
-		Self:   overlay.NewContact(n.net.host.ID(), n.net.host.Addrs()...),
-		Server: true,
-		Rand:   newRand(),
-	})
+	n.net.overlay, err = newRouting(n.cfg, overlay.NewContact(n.net.host.ID(), n.net.host.Addrs()...))
 	if err != nil {
 		return err
 	}
+	n.recall()
 	n.net.transport, err = p2p.NewTransport(n.net.host, p2p.TransportConfig{
-		Protocol: n.net.host.Protocol("kad/1.0.0"),
+		Protocol: n.net.host.Protocol(n.net.overlay.protocol()),
 		Log:      n.log,
 	})
 	if err != nil {
 		return err
 	}
 	n.net.driver, err = overlay.NewDriver(overlay.DriverConfig{
-		Machine: n.net.machine, Codec: kademlia.Codec{}, Transport: n.net.transport,
+		Machine: n.net.overlay.core(), Codec: n.net.overlay.codec(), Transport: n.net.transport,
 	})
 	return err
 }
 
 // runNetwork lets the overlay run and enters it through everyone that is known.
 func (n *Node) runNetwork() {
+	n.net.ran = true
 	n.spawn(func(ctx context.Context) error { return n.net.driver.Run(ctx) })
 	n.spawn(func(ctx context.Context) error {
 		return n.net.transport.Watch(ctx, func(ev overlay.Event) { _ = n.net.driver.Notify(ctx, ev) })
@@ -79,11 +80,14 @@ func (n *Node) runNetwork() {
 		lan := p2p.NewDiscovery(n.net.host, p2p.DiscoveryConfig{Found: n.neighbours.add, Log: n.log})
 		n.spawn(lan.Run)
 	}
-	n.spawn(n.keepContacts)
+	n.spawn(n.keepMemory)
 }
 
 // closeNetwork ends what openNetwork started; the overlay has said good-bye.
 func (n *Node) closeNetwork() error {
+	if n.net.ran {
+		n.memorize(n.net.overlay.contacts(), n.net.overlay.snapshot())
+	}
 	var errs []error
 	if n.net.transport != nil {
 		errs = append(errs, n.net.transport.Close())
@@ -94,68 +98,19 @@ func (n *Node) closeNetwork() error {
 	return errors.Join(errs...)
 }
 
-// join enters the overlay through the bootstrap nodes and the peers of the last
-// run, now and again for as long as nobody is known.
-func (n *Node) join(ctx context.Context) error {
-	seeds, err := n.seeds()
-	if err != nil {
-		n.log.Warn("no peers of the last run", "err", err)
-	}
-	wait := time.Second
-	for len(seeds) > 0 {
-		if err := n.net.driver.Notify(ctx, overlay.Join{Seeds: seeds}); err != nil {
-			return nil // the node is closing
-		}
-		if !pause(ctx, wait) {
-			return nil
-		}
-		if n.tablePeers(ctx) > 0 {
-			wait = time.Minute
-		} else {
-			wait = min(2*wait, time.Minute)
-		}
-	}
-	return nil
-}
-
-// seeds are the bootstrap nodes, by peer, and the peers of the last run.
-func (n *Node) seeds() ([]overlay.Contact, error) {
-	infos, err := peer.AddrInfosFromP2pAddrs(n.cfg.Bootstrap...)
-	if err != nil {
-		return nil, err
-	}
-	var seeds []overlay.Contact
-	for _, info := range infos {
+// seeds are the bootstrap nodes and some peers of earlier runs. The bootstrap
+// nodes come last: a machine that has room for a few keeps the latest.
+func (n *Node) seeds(boot []peer.AddrInfo) []overlay.Contact {
+	seeds := n.net.memory.contacts.seeds()
+	for _, info := range boot {
 		seeds = append(seeds, overlay.NewContact(info.ID, info.Addrs...))
 	}
-	old, err := loadContacts(n.cfg.Repo)
-	return append(seeds, old...), err
+	return seeds
 }
 
-// keepContacts writes the routing table's peers down from time to time and once
-// at the end.
-func (n *Node) keepContacts(ctx context.Context) error {
-	var latest []overlay.Contact
-	save := func() {
-		if len(latest) == 0 {
-			return
-		}
-		if err := saveContacts(n.cfg.Repo, latest); err != nil {
-			n.log.Warn("the peers of this run cannot be written down", "err", err)
-		}
-	}
-	wait := 10 * time.Second
-	for pause(ctx, wait) {
-		_ = n.net.driver.Inspect(ctx, func(overlay.Machine) { latest = n.net.machine.Contacts() })
-		save()
-		wait = saveContactsEvery
-	}
-	return nil
-}
-
-// tablePeers is the number of contacts in the routing table.
-func (n *Node) tablePeers(ctx context.Context) (count int) {
-	_ = n.net.driver.Inspect(ctx, func(overlay.Machine) { count = n.net.machine.View().Contacts })
+// entries is the size of the routing state.
+func (n *Node) entries(ctx context.Context) (count int) {
+	_ = n.net.inspect(ctx, func(o routing) { count, _ = o.role() })
 	return count
 }
 

@@ -7,8 +7,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-
-	"ringswap/overlay"
 )
 
 // Identity implements [Service].
@@ -44,10 +42,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		RateIn: float64(n.meter.rateIn.Load()), RateOut: float64(n.meter.rateOut.Load()),
 		Notices: n.notices.all(),
 	}
-	if err := n.net.driver.Inspect(ctx, func(overlay.Machine) {
-		view := n.net.machine.View()
-		s.TablePeers, s.OverlayServer = view.Contacts, view.Server
-	}); err != nil {
+	if err := n.net.inspect(ctx, func(o routing) { s.TablePeers, s.OverlayServer = o.role() }); err != nil {
 		return Status{}, failure(KindFailed, err, "", "the overlay does not answer")
 	}
 	return s, n.storeStatus(ctx, &s)
@@ -56,8 +51,8 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 // Connections implements [Service].
 func (n *Node) Connections(ctx context.Context) ([]Connection, error) {
 	inTable := make(map[peer.ID]bool)
-	if err := n.net.driver.Inspect(ctx, func(overlay.Machine) {
-		for _, c := range n.net.machine.Contacts() {
+	if err := n.net.inspect(ctx, func(o routing) {
+		for _, c := range o.contacts() {
 			inTable[c.Peer] = true
 		}
 	}); err != nil {

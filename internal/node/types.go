@@ -43,6 +43,8 @@ type Service interface {
 	// with an empty Path.
 	Verify(ctx context.Context, progress func(Progress)) iter.Seq2[Verified, error]
 
+	// Ring is the node's view of its overlay.
+	Ring(ctx context.Context) (Ring, error)
 	// Lookup finds the responsible nodes of a CID, a peer ID, a hexadecimal ID
 	// of the keyspace's pre-image, or any other text as a raw key.
 	Lookup(ctx context.Context, req LookupRequest) (Lookup, error)
@@ -227,6 +229,7 @@ type LookupRequest struct {
 
 // Lookup is the course and the result of a lookup.
 type Lookup struct {
+	Overlay string       `json:"overlay"`
 	Key     string       `json:"key"` // the place in the keyspace, hexadecimal
 	Closest []PeerAddrs  `json:"closest"`
 	Hops    int          `json:"hops"`
@@ -246,12 +249,18 @@ type LookupStep struct {
 	ID  string `json:"id"`
 	Hop int    `json:"hop"`
 	Via int    `json:"via"` // index in the trace of the answer that named it, -1: known before
-	// Distance is the number of bits of distance left, 0 to 256.
+	// Distance is how far the key was from there as the overlay measures it: the
+	// length of that number in bits, 0 to 256. Share is the same distance as a
+	// share of the keyspace, 0 to 1.
 	Distance int     `json:"distance"`
-	MS       float64 `json:"ms"`      // round trip
-	SentMS   float64 `json:"sent_ms"` // since the lookup's start
-	Learned  int     `json:"learned"` // contacts that were new
-	Error    string  `json:"error,omitempty"`
+	Share    float64 `json:"share"`
+	// Past says that the node stands behind the key on the ring, so that it is
+	// one of the key's successors; the distance is then the way back to the key.
+	Past    bool    `json:"past,omitempty"`
+	MS      float64 `json:"ms"`      // round trip
+	SentMS  float64 `json:"sent_ms"` // since the lookup's start
+	Learned int     `json:"learned"` // contacts that were new
+	Error   string  `json:"error,omitempty"`
 }
 
 // Provider is one node that has the content.
