@@ -1,11 +1,14 @@
-# make check | test | fuzz | bench | demo: see README.md.
+# make check | test | fuzz | bench | sim | demo: see README.md.
 GO        ?= go
 FUZZTIME  ?= 10s
+EVENTS    ?= 1000000
+SEED      ?= 1
+SEEDS     ?= 4
 BIN       := bin
 LINT      := $(BIN)/golangci-lint
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: all build check test fuzz bench demo lint cross tidy clean
+.PHONY: all build check test fuzz bench sim demo lint cross tidy clean
 
 all: build
 
@@ -36,6 +39,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## the figures of docs/, as ratios in one run
 	$(GO) run ./scripts/bench
+
+sim: ## random misfortunes, with every promise checked after every event
+	$(GO) run ./scripts/sim --events $(EVENTS) --seed $(SEED) --seeds $(SEEDS)
 
 demo: ## the main job, on real processes
 	$(GO) run ./cmd/peer demo

@@ -7,13 +7,12 @@
 // it:
 //
 //   - settings.go: what a run is made of; overlay.go: what the simulator must
-//     know of an overlay; kademlia.go and chord.go: the two there are
+//     know of an overlay; kademlia.go: the one there is so far
 //   - node.go, exchange.go: one node, one request and its answer; lazy.go: how a
 //     million nodes fit into memory; heap.go: the event heap
 //   - directory.go: who stands where, and so who is responsible for a key
-//   - latency.go, cities.go: how long messages take
-//   - byzantine.go: nodes that lie; churn.go: nodes that come and go
-//   - hops.go and its neighbours: one experiment each, with a Config that says
+//   - latency.go: how long messages take; byzantine.go: nodes that lie
+//   - hops.go, churn.go, soak.go: one experiment each, with a Config that says
 //     what may be set and a Result that is written as JSON by the programs under
 //     scripts/
 //

@@ -15,6 +15,10 @@ type HopsConfig struct {
 	// Dead is the share of nodes that fail at once before the first lookup, with
 	// nobody noticing: 0 to 1 exclusive.
 	Dead float64
+	// Malicious is the share of nodes that lie, as Malice says; lookups come from
+	// the others. 0 to 1 exclusive. A Malice of 0 means Deceive.
+	Malicious float64
+	Malice    Malice
 	// Sampled is the number of nodes whose tables are counted. 0 means 1,000.
 	Sampled int
 }
@@ -22,6 +26,9 @@ type HopsConfig struct {
 func (c HopsConfig) withDefaults() HopsConfig {
 	if c.Lookups == 0 {
 		c.Lookups = 1000
+	}
+	if c.Malice == 0 {
+		c.Malice = Deceive
 	}
 	if c.Sampled == 0 {
 		c.Sampled = 1000
@@ -38,6 +45,7 @@ func (c HopsConfig) Validate() error {
 		count("Lookups", c.Lookups, 1<<30),
 		count("Sampled", c.Sampled, 1<<30),
 		share("Dead", c.Dead),
+		share("Malicious", c.Malicious),
 	)
 }
 
@@ -47,6 +55,7 @@ type HopsResult struct {
 	Nodes   int    `json:"n"`
 	Seed    uint64 `json:"seed"`
 	Killed  int    `json:"killed"`
+	Liars   int    `json:"liars"`
 	Tally
 	// Entries are the contacts that a node routes by.
 	EntriesMean float64 `json:"entries_mean"`
@@ -80,6 +89,11 @@ func Hops(c HopsConfig) (HopsResult, error) {
 	r.EntriesMean, r.EntriesMax = w.entries(c.Sampled)
 	if c.Dead > 0 {
 		r.Killed = w.KillShare(c.Dead)
+	}
+	if c.Malicious > 0 {
+		if r.Liars, err = w.Corrupt(c.Malicious, c.Malice); err != nil {
+			return r, err
+		}
 	}
 	var t tally
 	if err := w.measure(c.Lookups, &t); err != nil {

@@ -62,7 +62,7 @@ func invalid(field, why string, args ...any) error {
 func (s Settings) Validate() error {
 	switch {
 	case s.Overlay == nil:
-		return invalid("Overlay", "is missing: Kademlia or Chord")
+		return invalid("Overlay", "is missing")
 	case !(s.Loss >= 0 && s.Loss < 1): // refuses NaN too
 		return invalid("Loss", "is %v, must be at least 0 and less than 1", s.Loss)
 	case s.Machines < 0 || s.Machines > 0 && s.Machines < 64:

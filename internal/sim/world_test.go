@@ -178,6 +178,7 @@ func TestInvalidSettings(t *testing.T) {
 		"Latency.Mean1": func(c *HopsConfig) { c.Latency = Space{} },
 		"Nodes":         func(c *HopsConfig) { c.Nodes = MaxNodes + 1 },
 		"Lookups":       func(c *HopsConfig) { c.Lookups = -1 },
+		"Malicious":     func(c *HopsConfig) { c.Malicious = -.1 },
 		"Dead":          func(c *HopsConfig) { c.Dead = 1 },
 	} {
 		c := good
