@@ -48,7 +48,9 @@ const (
 	fieldProviders   = 13
 	fieldValues      = 14
 	fieldTaken       = 15
-	fieldEnd         = 16
+	fieldPoint       = 16
+	fieldChanged     = 17
+	fieldEnd         = 18
 )
 
 // Field numbers of what is in a message: of a contact, a hop, and the records.
@@ -94,11 +96,14 @@ func (Codec) Encode(m overlay.Message) ([]byte, error) {
 // request writes the fields of a request; false if msg is none.
 func (w *writer) request(msg Message) bool {
 	switch m := msg.(type) {
-	case *PingRequest, *NotifyRequest:
+	case *PingRequest:
+		w.flag(fieldChanged, m.Changed)
+	case *NotifyRequest:
 	case *FindRequest:
 		w.bytes(fieldKey, m.Key)
 		w.number(fieldN, uint64(m.N))
 		w.flag(fieldOwner, m.Owner)
+		w.flag(fieldPoint, m.Point)
 	case *NeighboursRequest:
 		w.number(fieldVersion, m.Known)
 	case *LeaveRequest:

@@ -69,6 +69,13 @@ func (r sampler) value() ValueRecord {
 	return ValueRecord{Key: r.blob(60), Value: r.blob(300), Age: time.Duration(r.IntN(200_000)) * time.Second}
 }
 
+// find asks for a place of the ring.
+func (r sampler) find() Message {
+	var at overlay.ID
+	copy(at[:], r.blob(overlay.IDBytes))
+	return &FindRequest{Key: at[:], Point: true, N: 1}
+}
+
 // all has one message of every type.
 func (r sampler) all() []Message {
 	v, w := r.value(), r.value()
@@ -77,7 +84,8 @@ func (r sampler) all() []Message {
 		answer.Value = nil
 	}
 	return []Message{
-		&PingRequest{}, &PingAnswer{},
+		&PingRequest{Changed: r.IntN(2) == 0}, &PingAnswer{},
+		r.find(),
 		&FindRequest{Key: r.blob(MaxKey), N: 1 + r.IntN(MaxContacts), Owner: r.IntN(2) == 0},
 		&FindAnswer{Owners: r.contacts(), Closer: r.contacts()},
 		&NeighboursRequest{Known: r.Uint64N(3)},
@@ -145,6 +153,7 @@ func TestCodecGolden(t *testing.T) {
 	}{
 		{"0801", &PingRequest{}},
 		{"088101", &PingAnswer{}},
+		{"0801" + "880101", &PingRequest{Changed: true}},
 		{"0802" + "12026162" + "1808" + "2001", &FindRequest{Key: []byte("ab"), N: 8, Owner: true}},
 		{"088201" + "3a16" + contact + "4216" + contact, &FindAnswer{Owners: []*overlay.Contact{&c}, Closer: []*overlay.Contact{&c}}},
 		{"088301" + "2807" + "3216" + contact, &NeighboursAnswer{Version: 7, Predecessor: &c}},
@@ -200,7 +209,7 @@ func TestCodecRefuses(t *testing.T) {
 		"type as bytes":             {"0a0104", ErrUnknownMessage},
 		"type cut short":            {"0882", ErrUnknownMessage},
 		"type twice":                {"08010801", ErrUnknownMessage},
-		"a field of later times":    {"0801" + "8001" + "01", ErrUnknownMessage},
+		"a field of later times":    {"0801" + "9001" + "01", ErrUnknownMessage},
 		"another message's field":   {"0801" + "1801", ErrUnknownMessage},
 		"find without a key":        {"0802" + "1808", ErrBounds},
 		"find without n":            {"0802" + "12026162", ErrBounds},
@@ -209,6 +218,7 @@ func TestCodecRefuses(t *testing.T) {
 		"two keys":                  {"0802" + "12026162" + "12026162" + "1808", ErrBounds},
 		"an empty key":              {"0802" + "1200" + "1808", ErrBounds},
 		"a key too long":            {"0802" + field(2, strings.Repeat("k", MaxKey+1)) + "1808", ErrBounds},
+		"a place of 2 bytes":        {"0802" + "12026162" + "1808" + "800101", ErrBounds},
 		"owner = 2":                 {"0802" + "12026162" + "1808" + "2002", ErrBounds},
 		"key as a number":           {"0802" + "1001" + "1808", ErrBounds},
 		"cut short":                 {"0802" + "1205aa", ErrBounds},

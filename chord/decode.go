@@ -37,9 +37,9 @@ type shape struct{ must, may fieldSet }
 // shapes are those of all messages: each message has the fields that it needs
 // and no others. What a later protocol adds comes under a later protocol ID.
 var shapes = map[MessageType]shape{
-	TypePing:                      {},
+	TypePing:                      {0, setOf(fieldChanged)},
 	TypePing | TypeAnswer:         {},
-	TypeFind:                      {setOf(fieldKey, fieldN), setOf(fieldOwner)},
+	TypeFind:                      {setOf(fieldKey, fieldN), setOf(fieldOwner, fieldPoint)},
 	TypeFind | TypeAnswer:         {0, setOf(fieldNodes, fieldCloser)},
 	TypeNeighbours:                {0, setOf(fieldVersion)},
 	TypeNeighbours | TypeAnswer:   {setOf(fieldVersion), setOf(fieldPredecessor, fieldNodes)},
@@ -68,7 +68,8 @@ type parts struct {
 	seen                 fieldSet
 	key                  []byte
 	n, hopsLeft, taken   int
-	owner                bool
+	owner, point         bool
+	changed              bool
 	version, query       uint64
 	predecessor, contact *overlay.Contact
 	nodes, closer        []*overlay.Contact
@@ -136,10 +137,11 @@ func (p *parts) take(num protowire.Number, v fieldValue) error {
 	case fieldN:
 		return v.count(&p.n, MaxContacts)
 	case fieldOwner:
-		flag := 0
-		err := v.count(&flag, 1)
-		p.owner = flag == 1
-		return err
+		return v.flag(&p.owner)
+	case fieldPoint:
+		return v.flag(&p.point)
+	case fieldChanged:
+		return v.flag(&p.changed)
 	case fieldVersion:
 		return v.integer(&p.version)
 	case fieldQuery:
@@ -166,11 +168,12 @@ func (p *parts) take(num protowire.Number, v fieldValue) error {
 
 // message puts the fields together.
 func (p *parts) message(typ MessageType) (Message, error) {
-	switch typ {
-	case TypePutValue, TypeGetValue | TypeAnswer:
-		if len(p.values) > 1 {
-			return nil, malformed(ErrBounds, "%d values in a %s", len(p.values), typ)
-		}
+	single := typ == TypePutValue || typ == TypeGetValue|TypeAnswer
+	switch {
+	case single && len(p.values) > 1:
+		return nil, malformed(ErrBounds, "%d values in a %s", len(p.values), typ)
+	case p.point && len(p.key) != overlay.IDBytes:
+		return nil, malformed(ErrBounds, "a place of %d bytes", len(p.key))
 	}
 	if typ&TypeAnswer != 0 {
 		return p.answer(typ &^ TypeAnswer), nil
@@ -181,7 +184,7 @@ func (p *parts) message(typ MessageType) (Message, error) {
 func (p *parts) request(typ MessageType) Message {
 	switch typ {
 	case TypeFind:
-		return &FindRequest{Key: p.key, N: p.n, Owner: p.owner}
+		return &FindRequest{Key: p.key, N: p.n, Owner: p.owner, Point: p.point}
 	case TypeNeighbours:
 		return &NeighboursRequest{Known: p.version}
 	case TypeNotify:
@@ -205,7 +208,7 @@ func (p *parts) request(typ MessageType) Message {
 	case TypeHandOver:
 		return &HandOverRequest{Providers: p.providers, Values: p.values}
 	}
-	return &PingRequest{}
+	return &PingRequest{Changed: p.changed}
 }
 
 func (p *parts) answer(typ MessageType) Message {

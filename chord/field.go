@@ -31,6 +31,13 @@ func (v fieldValue) count(to *int, most int) error {
 	return nil
 }
 
+func (v fieldValue) flag(to *bool) error {
+	n := 0
+	err := v.count(&n, 1)
+	*to = n == 1
+	return err
+}
+
 func (v fieldValue) age(to *time.Duration) error {
 	n := 0
 	err := v.count(&n, int(MaxAge/time.Second))

@@ -68,7 +68,11 @@ type Message interface{ Type() MessageType }
 
 type (
 	// PingRequest asks for a sign of life.
-	PingRequest struct{}
+	PingRequest struct {
+		// Changed says that the sender's successor list is another than before,
+		// which its predecessor may want to read.
+		Changed bool
+	}
 	// PingAnswer is one.
 	PingAnswer struct{}
 
@@ -76,6 +80,9 @@ type (
 	FindRequest struct {
 		// Key is the pre-image of the key.
 		Key []byte
+		// Point says that Key is a place of the ring itself, an overlay.ID of 32
+		// bytes, for which no pre-image is known: where a finger should be.
+		Point bool
 		// N is the number of responsible nodes that the asker wants; 1 to MaxContacts.
 		N int
 		// Owner says that the asker takes the receiver for the key's successor. It
