@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/transfer/swap"
 )
 
 // Where a provider was heard of.
@@ -84,6 +85,13 @@ func (n *Node) Providers(ctx context.Context, text string) iter.Seq2[Provider, e
 				return
 			}
 		}
+		for p, e := range n.lanHolders(ctx, ref.root) {
+			if e != nil {
+				n.log.Info("the local network cannot be asked", "cid", ref.root, "err", e)
+			} else if !give(p, sourceLAN) {
+				return
+			}
+		}
 		for p, e := range n.net.driver.Providers(ctx, ref.root) {
 			switch {
 			case e != nil:
@@ -104,6 +112,54 @@ func (n *Node) Providers(ctx context.Context, text string) iter.Seq2[Provider, e
 		}
 	}
 }
+
+// lanTimeout bounds how long neighbours may take to say what they have.
+const lanTimeout = 2 * time.Second
+
+// lanHolders yields the nodes of the local network that say they have some of
+// root: a neighbour is asked, since being near is not having it.
+func (n *Node) lanHolders(ctx context.Context, root cid.Cid) iter.Seq2[peer.AddrInfo, error] {
+	return func(yield func(peer.AddrInfo, error) bool) {
+		near := n.neighbours.all()
+		if len(near) == 0 {
+			return
+		}
+		session, err := swap.NewSession(n.net.host, root, swap.SessionConfig{Network: n.cfg.Network, DialTimeout: lanTimeout})
+		if err != nil {
+			yield(peer.AddrInfo{}, err)
+			return
+		}
+		defer func() { _ = session.Close() }() // always nil
+		addrs := make(map[peer.ID]peer.AddrInfo, len(near))
+		for _, p := range near {
+			addrs[p.ID] = p
+			session.AddPeer(p, sourceLAN)
+		}
+		ctx, cancel := context.WithTimeout(ctx, lanTimeout)
+		defer cancel()
+		for {
+			undecided := false
+			for _, p := range session.Peers() {
+				if info, open := addrs[p.ID]; !open {
+					continue
+				} else if p.Complete || p.Chunks > 0 {
+					delete(addrs, p.ID)
+					if !yield(info, nil) {
+						return
+					}
+				} else if p.Status <= swap.PeerConnected && !p.Nothing {
+					undecided = true
+				}
+			}
+			if !undecided || !pause(ctx, lanPoll) {
+				return
+			}
+		}
+	}
+}
+
+// lanPoll is how often it is looked whether neighbours have answered.
+const lanPoll = 10 * time.Millisecond
 
 func notFound(root cid.Cid, why string) error {
 	return &Error{
@@ -146,18 +202,24 @@ func (b *neighbours) has(p peer.ID) bool {
 	return ok
 }
 
+// all lists the neighbours.
+func (b *neighbours) all() (list []peer.AddrInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.known {
+		list = append(list, p)
+	}
+	return list
+}
+
 // follow gives every neighbour to f, now or when it comes, until ctx ends; some
 // more than once.
 func (b *neighbours) follow(ctx context.Context, f func(peer.AddrInfo)) {
 	for {
 		b.mu.Lock()
-		var all []peer.AddrInfo
-		for _, p := range b.known {
-			all = append(all, p)
-		}
 		changed := b.changed
 		b.mu.Unlock()
-		for _, p := range all {
+		for _, p := range b.all() {
 			f(p)
 		}
 		select {

@@ -55,7 +55,8 @@ type PeerStats struct {
 	Received, Verified int64
 	Asked              int // bytes asked for and still to come
 	Complete           bool
-	Chunks             int // that it says it has, if it is not complete
+	Nothing            bool // it said that it has nothing of the root
+	Chunks             int  // that it says it has, if it is not complete
 }
 
 // Peers lists every peer that was added, by ID.
@@ -69,6 +70,7 @@ func (s *Session) Peers() []PeerStats {
 			ID: p.id, Sources: slices.Clone(p.sources), Status: p.status, Reason: p.reason,
 			Relayed: p.limited, Received: p.received, Verified: p.verified,
 			Complete: p.holds.Status == wire.StatusComplete,
+			Nothing:  p.holds.Version != 0 && p.holds.Status == wire.StatusUnknown,
 		}
 		if k := s.picker.byID[p.id]; k != nil {
 			st.RTT, st.Asked, st.Chunks = k.rtt, k.asked, k.have.count
