@@ -11,8 +11,8 @@
 //   - node.go, exchange.go: one node, one request and its answer; lazy.go: how a
 //     million nodes fit into memory; heap.go: the event heap
 //   - directory.go: who stands where, and so who is responsible for a key
-//   - latency.go: how long messages take; byzantine.go: nodes that lie
-//   - hops.go, churn.go, soak.go: one experiment each, with a Config that says
+//   - latency.go, cities.go: how long messages take; byzantine.go: nodes that lie
+//   - hops.go, churn.go, partition.go, soak.go: one experiment each, with a Config that says
 //     what may be set and a Result that is written as JSON by the programs under
 //     scripts/
 //
