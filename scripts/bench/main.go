@@ -37,6 +37,7 @@ type options struct {
 	dir     string
 	json    bool
 	only    string
+	overlay string
 	timeout time.Duration
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "folder for the files (default: the system's temporary folder)")
 	flag.BoolVar(&o.json, "json", false, "one JSON object a figure instead of a table")
 	flag.StringVar(&o.only, "only", "", "comma-separated part of: start, share, get, lookup")
+	flag.StringVar(&o.overlay, "overlay", "kademlia", "the overlay that the daemons live in")
 	flag.DurationVar(&o.timeout, "timeout", 20*time.Minute, "give up after this time")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "bench measures ringswap's figures on loopback.\n\nusage: go run ./scripts/bench [flags]\n\n")

@@ -91,7 +91,7 @@ func (b *bench) daemon(ctx context.Context, repo string) (*node, error) {
 		repo = filepath.Join(b.dir, "n"+strconv.Itoa(b.nodes))
 	}
 	n := &node{b: b, repo: repo, cmd: exec.CommandContext(ctx, b.peer,
-		"--repo", repo, "--json", "run", "--network", b.network, "--no-mdns",
+		"--repo", repo, "--json", "run", "--network", b.network, "--overlay", b.overlay, "--no-mdns",
 		"--listen", "/ip4/127.0.0.1/tcp/0")}
 	n.cmd.Stderr = os.Stderr
 	out, err := n.cmd.StdoutPipe()
