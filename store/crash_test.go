@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ringswap/store"
 	"ringswap/store/storetest"
@@ -178,7 +179,9 @@ func TestKill(t *testing.T) {
 // returns the last thing that was durable.
 func killOne(t *testing.T, dir string, lines int) (durable uint64) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // for a child that hangs
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childVar+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

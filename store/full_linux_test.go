@@ -37,10 +37,13 @@ func block(i int) ([]byte, cid.Cid) {
 	return b, storetest.RawCid(b)
 }
 
-// putUntilFull returns how many blocks found room.
+// putUntilFull returns how many blocks found room, of those that never do all.
 func putUntilFull(t *testing.T, s *store.Store, from int) (next int) {
 	t.Helper()
 	for i := from; ; i++ {
+		if i-from > 10_000 {
+			t.Fatalf("the small disk took %d blocks and is not full", i-from)
+		}
 		b, c := block(i)
 		err := s.Put(c, b)
 		if err == nil {
@@ -162,7 +165,7 @@ func fillDisk(t *testing.T, path string) {
 	}
 	defer f.Close()
 	for n := 1 << 20; n > 0; n /= 2 {
-		for err == nil {
+		for i := 0; err == nil && i < 1000; i++ {
 			_, err = f.Write(make([]byte, n))
 		}
 		if !errors.Is(err, syscall.ENOSPC) {

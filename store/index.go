@@ -14,55 +14,84 @@ import (
 
 const (
 	memTableBytes = 4 << 20 // of entries that Pebble holds before it writes a table
-	maxMemTables  = 8       // of those that wait to be written: committing more waits with them
-	// retryEvery is how long Pebble waits between attempts to write to a full disk.
-	retryEvery = time.Second
+	// maxUnwritten is how many bytes of entries may wait to be written as tables
+	// before commits wait for that too.
+	maxUnwritten = 32 << 20
+	// maxFailures is how many times in a row Pebble may fail to write, for other
+	// reasons than a full disk, before the index is given up. It tries again at
+	// once, and would for ever.
+	maxFailures = 16
+	// never is a threshold that is not reached.
+	never = 1 << 20
 )
 
 // index is the part of the index that is on disk: Pebble without a log of its
 // own, since the packs are its log. What a crash takes from it is a suffix of
 // its commits.
+//
+// No call waits for a disk that is full: Pebble itself would hold up commits,
+// and the request to flush too, until the entries before them are written. So it
+// is told never to, and commit bounds what it holds.
 type index struct {
+	indexConfig
 	db  *pebble.DB
 	dir string
 
-	stuck  atomic.Bool   // the disk is full: commits wait elsewhere
-	failed atomic.Bool   // damage was seen: to be replaced
-	turn   chan struct{} // has one after a flush ended, or stuck or failed was set
-	onFail func()        // called once for it, in a goroutine of Pebble's
-	quit   chan struct{} // closed by close
+	// stuck is until when, in nanoseconds since 1970, the disk is to be taken as
+	// full: commits wait elsewhere.
+	stuck    atomic.Int64
+	failures atomic.Int32  // to write, in a row
+	failed   atomic.Bool   // damage was seen: to be replaced
+	quit     chan struct{} // closed by close
+
+	// fresh is how many bytes were committed since the last flush was asked for;
+	// unwritten are those flushes, oldest first. Both are commit's and flush's, of
+	// which one runs at a time.
+	fresh     int
+	unwritten []flushing
 }
 
-// openIndex opens or makes the index in dir. Release gives up disk space that
-// was reserved for this moment and reports whether there was any; onFail is
-// called when damage shows; it may not wait for the index.
-func openIndex(dir string, cacheBytes int64, release func() bool, onFail func()) (*index, error) {
-	return openIndexOn(vfs.Default, dir, cacheBytes, release, onFail)
+// flushing is a flush that was asked for.
+type flushing struct {
+	done  <-chan struct{} // closed when its entries and all before them are in tables
+	bytes int             // of entries, in it alone
 }
 
-func openIndexOn(fs vfs.FS, dir string, cacheBytes int64, release func() bool, onFail func()) (x *index, err error) {
+// indexConfig says how an index is kept.
+type indexConfig struct {
+	fs         vfs.FS
+	cacheBytes int64
+	// retry is how long Pebble waits between attempts to write to a full disk.
+	retry time.Duration
+	// release gives up disk space that was reserved for this moment and reports
+	// whether there was any.
+	release func() bool
+	// onFail is called when damage shows; it may not wait for the index.
+	onFail func()
+}
+
+// openIndex opens or makes the index in dir.
+func openIndex(dir string, cfg indexConfig) (x *index, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a damaged table may break more than promised
 			x, err = nil, fmt.Errorf("%w: %v", ErrDamagedIndex, p)
 		}
 	}()
-	x = &index{dir: dir, onFail: onFail, turn: make(chan struct{}, 1), quit: make(chan struct{})}
-	cache := pebble.NewCache(cacheBytes)
+	x = &index{dir: dir, indexConfig: cfg, quit: make(chan struct{})}
+	cache := pebble.NewCache(cfg.cacheBytes)
 	defer cache.Unref()
 	o := &pebble.Options{
-		Cache:                 cache,
-		Comparer:              comparer(),
-		DisableWAL:            true,
-		EventListener:         x.listener(),
-		FormatMajorVersion:    pebble.FormatTableFormatV6,
-		FS:                    vfs.OnDiskFull(fs, func() { x.diskFull(release) }),
-		L0StopWritesThreshold: 1 << 20, // a table that cannot be compacted must not stop writers
-		Logger:                fatalLogger{x},
-		MaxOpenFiles:          64,
-		MemTableSize:          memTableBytes,
-		// A writer that Pebble stops waits for a flush to succeed, which on a full
-		// disk none may ever do: room does the waiting instead.
-		MemTableStopWritesThreshold: 1 << 20,
+		Cache:                       cache,
+		Comparer:                    comparer(),
+		DisableWAL:                  true,
+		EventListener:               x.listener(),
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		FS:                          vfs.OnDiskFull(lastingFS{cfg.fs, x}, x.diskFull),
+		L0StopWritesThreshold:       never, // a table that cannot be compacted must not stop writers
+		Logger:                      fatalLogger{x},
+		MaxOpenFiles:                64,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: never, // see admit
 	}
 	turns := newCompactions()
 	o.Experimental.CompactionScheduler = turns
@@ -98,57 +127,42 @@ func comparer() *pebble.Comparer {
 }
 
 func (x *index) listener() *pebble.EventListener {
+	wrote := func(err error) {
+		if err == nil {
+			x.stuck.Store(0)
+			x.failures.Store(0)
+		}
+	}
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			if pebble.IsCorruptionError(err) {
+			switch {
+			case pebble.IsCorruptionError(err):
+				x.fail()
+			case !isDiskFull(err) && x.failures.Add(1) >= maxFailures:
 				x.fail()
 			}
 		},
 		DataCorruption: func(pebble.DataCorruptionInfo) { x.fail() },
-		FlushEnd: func(i pebble.FlushInfo) {
-			x.stuck.Store(i.Err != nil)
-			x.endTurn()
-		},
+		FlushEnd:       func(i pebble.FlushInfo) { wrote(i.Err) },
+		CompactionEnd:  func(i pebble.CompactionInfo) { wrote(i.Err) },
 	}
 }
 
 func (x *index) fail() {
 	if x.failed.CompareAndSwap(false, true) {
-		x.endTurn()
 		x.onFail()
 	}
 }
 
-// endTurn wakes room.
-func (x *index) endTurn() {
-	select {
-	case x.turn <- struct{}{}:
-	default:
-	}
-}
-
-// room waits until Pebble has room in memory for a commit and reports whether
-// it has. It gives up when the tables that wait cannot be written: then the
-// packs have everything, and what is committed is better kept elsewhere. Only
-// one goroutine may call it at a time.
-func (x *index) room() bool {
-	for !x.stuck.Load() && !x.failed.Load() {
-		if x.db.Metrics().MemTable.Size < maxMemTables*memTableBytes {
-			return true
-		}
-		<-x.turn
-	}
-	return false
-}
-
 // diskFull is called by the file system before it tries a write again.
-func (x *index) diskFull(release func() bool) {
-	if release() {
+func (x *index) diskFull() {
+	if x.release() {
 		return
 	}
-	x.stuck.Store(true)
-	x.endTurn()
-	t := time.NewTimer(retryEvery)
+	// For longer than the wait, since the next attempt may fail as well; but not
+	// for good, since there may be no further one that succeeds and says so.
+	x.stuck.Store(time.Now().Add(3 * x.retry).UnixNano())
+	t := time.NewTimer(x.retry)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -156,7 +170,12 @@ func (x *index) diskFull(release func() bool) {
 	}
 }
 
-// fatalLogger keeps Pebble from ending the process: an index can be replaced.
+// full reports whether nobody should wait for the index to be written: the disk
+// is full, or the index is of no use any more.
+func (x *index) full() bool { return x.failed.Load() || time.Now().UnixNano() < x.stuck.Load() }
+
+// fatalLogger keeps Pebble from ending the process: an index can be replaced. It
+// goes on, but see lastingFS.
 type fatalLogger struct{ x *index }
 
 func (fatalLogger) Infof(string, ...any)    {}
@@ -223,8 +242,12 @@ func (x *index) iterate(o *pebble.IterOptions, seek func(*pebble.Iterator) bool,
 	return nil
 }
 
-// commit puts a layer and the index's state in, in one piece.
-func (x *index) commit(l *layer, m meta) error {
+// commit puts a layer and the index's state in, in one piece. It reports false,
+// and has done nothing, if the disk is full.
+func (x *index) commit(l *layer, m meta) (bool, error) {
+	if ok, err := x.admit(); !ok || err != nil {
+		return false, err
+	}
 	b := x.db.NewBatchWithSize(96 * (len(l.kv) + 1))
 	err := b.Set([]byte{keyMeta}, m.value(), nil)
 	for k, v := range l.kv {
@@ -238,34 +261,93 @@ func (x *index) commit(l *layer, m meta) error {
 		}
 	}
 	if err == nil {
+		x.fresh += b.Len()
 		err = b.Commit(pebble.NoSync)
 	}
 	if err != nil {
 		_ = b.Close() // the first error is the one to tell
-		return x.damaged(err)
+		return false, x.damaged(err)
 	}
-	return b.Close()
+	return true, b.Close()
 }
 
-// flush writes out what was committed, so that the next open has nothing to
-// replay. It gives up when the disk is full.
-func (x *index) flush() error {
+// admit waits while too much of what was committed is not written yet, and
+// reports false if the disk is too full to wait for that.
+func (x *index) admit() (bool, error) {
+	if x.failed.Load() {
+		return false, ErrDamagedIndex
+	}
+	if x.full() {
+		return false, nil
+	}
+	if x.fresh >= memTableBytes {
+		if err := x.startFlush(); err != nil {
+			return false, err
+		}
+	}
+	sum := 0
+	for _, f := range x.unwritten {
+		sum += f.bytes
+	}
+	for sum > maxUnwritten {
+		if !x.await(x.unwritten[0].done) {
+			return false, nil
+		}
+		sum -= x.unwritten[0].bytes
+		x.unwritten = x.unwritten[1:]
+	}
+	return true, nil
+}
+
+// startFlush has everything that was committed written to tables.
+func (x *index) startFlush() error {
 	done, err := x.db.AsyncFlush()
 	if err != nil {
 		return err
 	}
+	x.unwritten = append(x.unwritten, flushing{done, x.fresh})
+	x.fresh = 0
+	for len(x.unwritten) > 0 { // forget those that are done
+		select {
+		case <-x.unwritten[0].done:
+			x.unwritten = x.unwritten[1:]
+			continue
+		default:
+		}
+		break
+	}
+	return nil
+}
+
+// await waits for a flush and reports false if it may never end.
+func (x *index) await(done <-chan struct{}) bool {
 	t := time.NewTicker(10 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {
 		case <-done:
-			return nil
+			return true
 		case <-t.C:
-			if x.stuck.Load() || x.failed.Load() {
-				return nil // the packs have everything
+			if x.full() {
+				return false
 			}
 		}
 	}
+}
+
+// flush writes out what was committed, so that the next open has nothing to
+// replay. It gives up when the disk is full: the packs have everything.
+func (x *index) flush() error {
+	if x.full() {
+		return nil
+	}
+	if err := x.startFlush(); err != nil {
+		return err
+	}
+	if n := len(x.unwritten); n > 0 && x.await(x.unwritten[n-1].done) {
+		x.unwritten = nil
+	}
+	return nil
 }
 
 func (x *index) close() (err error) {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package store
 
 import (
@@ -49,11 +51,11 @@ func (e *vfsError) Unwrap() error { return e.error }
 // so must closing.
 func TestCommitsBearASlowFullDisk(t *testing.T) {
 	fs := &slowThenFull{FS: vfs.Default, writing: make(chan struct{}), open: make(chan struct{})}
-	x, err := openIndexOn(fs, t.TempDir(), 1<<20, func() bool { return false }, func() { t.Error("the index is not damaged") })
+	x, err := openIndex(t.TempDir(), on(fs, func() { t.Error("the index is not damaged") }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const mib, enough = 1 << 20, 4 * maxMemTables * memTableBytes / (1 << 20)
+	const mib, enough = 1 << 20, 4 * maxUnwritten / (1 << 20)
 	tab := newTables(x, meta{})
 	ended := make(chan error, 1)
 	go func() {
@@ -67,7 +69,7 @@ func TestCommitsBearASlowFullDisk(t *testing.T) {
 	}()
 	limit := time.After(time.Minute)
 	<-fs.writing
-	for tick := time.NewTicker(10 * time.Millisecond); x.db.Metrics().MemTable.Size < maxMemTables*memTableBytes; {
+	for tick := time.NewTicker(10 * time.Millisecond); x.db.Metrics().MemTable.Size < maxUnwritten; {
 		select {
 		case <-tick.C:
 		case <-limit:

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // putInOrder puts the store in order at Open: it finds the end of the log, and
@@ -135,7 +138,10 @@ func (s *Store) indexDir(n uint64) string {
 }
 
 func (s *Store) openIndex(n uint64) (*index, error) {
-	return openIndex(s.indexDir(n), s.cfg.IndexCacheBytes, s.reserve.release, s.indexFailed)
+	return openIndex(s.indexDir(n), indexConfig{
+		fs: vfs.Default, cacheBytes: s.cfg.IndexCacheBytes, retry: time.Second,
+		release: s.reserve.release, onFail: s.indexFailed,
+	})
 }
 
 // indexFailed is called when the index shows damage in the background.

@@ -69,13 +69,7 @@ func (t *tables) commit() error {
 	if l == nil || t.idx == nil {
 		return nil
 	}
-	if t.idx.failed.Load() {
-		return ErrDamagedIndex
-	}
-	if !t.idx.room() {
-		return nil
-	}
-	if err := t.idx.commit(l, m); err != nil {
+	if ok, err := t.idx.commit(l, m); !ok || err != nil {
 		return err
 	}
 	t.mu.Lock()
