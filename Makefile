@@ -1,4 +1,4 @@
-# make check | test | fuzz | bench | sim | demo: see README.md.
+# make check | test | fuzz | bench | sim | figures | demo: see README.md.
 GO        ?= go
 FUZZTIME  ?= 10s
 EVENTS    ?= 1000000
@@ -8,7 +8,7 @@ BIN       := bin
 LINT      := $(BIN)/golangci-lint
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: all build check test fuzz bench sim demo lint cross tidy clean
+.PHONY: all build check test fuzz bench sim figures demo lint cross tidy clean
 
 all: build
 
@@ -42,6 +42,9 @@ bench: ## the figures of docs/, as ratios in one run
 
 sim: ## random misfortunes, with every promise checked after every event
 	$(GO) run ./scripts/sim --events $(EVENTS) --seed $(SEED) --seeds $(SEEDS)
+
+figures: ## docs/figures: the published figures beside ours (minutes)
+	$(GO) run ./scripts/figures --out docs/figures
 
 demo: ## the main job, on real processes
 	$(GO) run ./cmd/peer demo

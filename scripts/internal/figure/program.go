@@ -99,6 +99,21 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 	return exitDone
 }
 
+// Collect runs a program with the given flags, none of them common ones, and
+// returns its report.
+func Collect(ctx context.Context, p Program, args []string, progress io.Writer) (*Report, error) {
+	fs := flag.NewFlagSet(p.About().Name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	p.Flags(fs)
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return p.Run(ctx, progress)
+}
+
 func check(fs *flag.FlagSet, p Program, c common) error {
 	if fs.NArg() > 0 {
 		return fmt.Errorf("%q is no flag", fs.Arg(0))
