@@ -11,7 +11,18 @@
 // correct", IEEE TSE 2017; Zave below).
 //
 // Start reading at [Machine] (machine.go), which only hands each event to the
-// part that minds it.
+// part that minds it:
+//
+//   - ring.go, stabilize.go, join.go: this node's place in the ring
+//   - memory.go: nodes that fell silent, through which two rings become one
+//   - index.go: all contacts in one order; fingers.go: those across the ring
+//   - lookup.go, operations.go: the search, and what it is for
+//   - serve.go: what other nodes are told; errors.go: why they are refused
+//   - message.go, codec.go, decode.go: what travels
+//   - view.go: a picture of the machine; zave.go: what must hold of all together
+//
+// Not there yet: lookups are iterative whatever Lookup.Recursive says, FORWARD and
+// RESULT are refused, and so are all requests and queries about records.
 //
 // # Small rings
 //
@@ -26,6 +37,6 @@
 // if all others die within one repair. What it does not: two nodes that join a
 // third at the same moment may each know only that third one, which Zave's base
 // of r+1 nodes rules out; should it die before its next stabilization, they are
-// apart. Then, as after a partition, the nodes that a machine remembers (merge.go)
+// apart. Then, as after a partition, the nodes that a machine remembers (memory.go)
 // are the way back, and that is a matter of time, not of proof.
 package chord

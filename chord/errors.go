@@ -1,6 +1,11 @@
 package chord
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"ringswap/overlay"
+)
 
 // Reasons for which a message is refused. Each of them wraps
 // [overlay.ErrBadMessage] or [overlay.ErrRefused] in what the machine returns,
@@ -25,3 +30,29 @@ var (
 	// ErrClient: a request to a node that is not in the ring.
 	ErrClient = errors.New("not in the ring")
 )
+
+// bad is an error about a message that breaks the protocol.
+func bad(reason error, format string, args ...any) error {
+	return fmt.Errorf("%w: chord: %w: %s", overlay.ErrBadMessage, reason, fmt.Sprintf(format, args...))
+}
+
+// refused is an error about a request that is well-formed and not granted.
+func refused(reason error) error {
+	return fmt.Errorf("%w: chord: %w", overlay.ErrRefused, reason)
+}
+
+// reasons are all that messages are refused for, by which they are counted.
+var reasons = [...]error{ErrUnknownMessage, ErrDisorder, ErrForged, ErrUnreachable, ErrBounds, ErrUnasked, ErrLimit, ErrClient}
+
+// refusals counts refused messages by their reason.
+type refusals [len(reasons)]uint64
+
+// count counts err if it is for one of the reasons.
+func (r *refusals) count(err error) {
+	for i, reason := range reasons {
+		if errors.Is(err, reason) {
+			r[i]++
+			return
+		}
+	}
+}

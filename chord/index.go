@@ -1,0 +1,162 @@
+package chord
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// role is why an entry is in the index; an entry can have several.
+type role uint8
+
+const (
+	successor role = 1 << iota // in the successor list, which may be by hearsay
+	finger                     // the finger of its interval
+	cached                     // answered some time
+)
+
+// entry is a contact of the index. It is kept small: a machine has a thousand,
+// and a simulator has machines by the hundred thousand.
+type entry struct {
+	c    *overlay.Contact
+	dist uint64 // from the index's node clockwise to c, the first 64 bits
+	seen uint32 // last sign of life, in Unix seconds; 0: never
+	rtt  uint16 // latest round trip in units of 100 µs; 0: unknown
+	// fails is the number of requests in a row without an answer.
+	fails uint8
+	roles role
+}
+
+// index holds all contacts of a node ordered by their distance from it, so that
+// the node that most closely precedes a key (ToN, section IV-D) is one binary
+// search away, whatever reason the contact is there for.
+type index struct {
+	self overlay.ID
+	list []entry
+}
+
+// head is the first 64 bits of an ID.
+func head(id overlay.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
+
+// search is the place of id in the list, and whether it is there.
+func (x *index) search(id overlay.ID) (int, bool) {
+	full := id.Sub(x.self)
+	d := head(full)
+	lo, hi := 0, len(x.list)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		e := &x.list[mid]
+		if e.dist < d || e.dist == d && e.c.ID.Sub(x.self).Compare(full) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(x.list) && x.list[lo].c.ID == id
+}
+
+func (x *index) find(id overlay.ID) *entry {
+	if i, ok := x.search(id); ok {
+		return &x.list[i]
+	}
+	return nil
+}
+
+// put makes an entry for c, or finds it and gives it the newer contact.
+func (x *index) put(c *overlay.Contact) *entry {
+	i, ok := x.search(c.ID)
+	if ok {
+		if len(c.Addrs) > 0 {
+			x.list[i].c = c
+		}
+		return &x.list[i]
+	}
+	x.list = slices.Insert(x.list, i, entry{c: c, dist: head(c.ID.Sub(x.self))})
+	return &x.list[i]
+}
+
+func (x *index) remove(id overlay.ID) {
+	if i, ok := x.search(id); ok {
+		x.list = slices.Delete(x.list, i, i+1)
+	}
+}
+
+// preceding appends up to n contacts that stand strictly between this node and
+// the key and answer as far as known, the nearest to the key first.
+func (x *index) preceding(out []*overlay.Contact, key overlay.ID, n int, keep func(*overlay.Contact) bool) []*overlay.Contact {
+	i, _ := x.search(key)
+	if key == x.self { // the whole ring is before it
+		i = len(x.list)
+	}
+	for i--; i >= 0 && n > 0; i-- {
+		e := &x.list[i]
+		if e.fails == 0 && (keep == nil || keep(e.c)) {
+			out = append(out, e.c)
+			n--
+		}
+	}
+	return out
+}
+
+// logDistance is about 1024 times the binary logarithm of a distance.
+func logDistance(d uint64) int {
+	n := bits.Len64(d)
+	if n == 0 {
+		return 0
+	}
+	return n<<10 | int(d<<(64-n)<<1>>54)
+}
+
+// thin removes one entry that is there only as cached: among a few drawn at
+// random the one whose neighbours stand closest together on a logarithmic scale.
+// What remains has as many entries between distance d and 2d for every d, a
+// density of 1/x.
+func (x *index) thin(rng *rand.Rand) {
+	const draws = 8
+	worst, least := -1, 0
+	for range draws {
+		i := rng.IntN(len(x.list))
+		if x.list[i].roles != cached {
+			continue
+		}
+		lo, hi := 0, logDistance(^uint64(0))
+		if i > 0 {
+			lo = logDistance(x.list[i-1].dist)
+		}
+		if i+1 < len(x.list) {
+			hi = logDistance(x.list[i+1].dist)
+		}
+		if worst < 0 || hi-lo < least {
+			worst, least = i, hi-lo
+		}
+	}
+	if worst >= 0 {
+		x.list = slices.Delete(x.list, worst, worst+1)
+	}
+}
+
+// answered notes a sign of life, and the round trip if there was one.
+func (e *entry) answered(now time.Time, rtt time.Duration) {
+	e.seen, e.fails = uint32(now.Unix()), 0
+	if rtt > 0 {
+		e.rtt = uint16(min(rtt/(100*time.Microsecond)+1, 1<<16-1))
+	}
+}
+
+func (e *entry) roundTrip() time.Duration { return time.Duration(e.rtt) * 100 * time.Microsecond }
+
+// between reports whether x is strictly inside the way from a clockwise to b. If
+// a and b are one point, that is the whole ring without it.
+func between(a, x, b overlay.ID) bool {
+	if x == a || x == b {
+		return false
+	}
+	return a == b || x.Sub(a).Compare(b.Sub(a)) < 0
+}
+
+// upTo reports whether x is on the way from a clockwise to b, b included.
+func upTo(a, x, b overlay.ID) bool { return x == b || between(a, x, b) }

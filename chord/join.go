@@ -1,0 +1,186 @@
+package chord
+
+import (
+	"slices"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// maxSeeds bounds the nodes that are remembered as ways into the ring.
+const maxSeeds = 64
+
+// join takes in seeds, and enters the ring through them if this node is not in
+// one with others yet. In a ring, a seed may show another one.
+func (r *ring) join(seeds []overlay.Contact) {
+	m := r.m
+	if m.closed {
+		return
+	}
+	fresh := false
+	for i := range seeds {
+		c := &seeds[i]
+		if m.admit(c) != nil {
+			continue
+		}
+		if j := slices.IndexFunc(r.seeds, func(s *overlay.Contact) bool { return s.ID == c.ID }); j >= 0 {
+			r.seeds = slices.Delete(r.seeds, j, j+1)
+		}
+		copied := *c
+		r.seeds = append(r.seeds, &copied)
+		fresh = true
+	}
+	if extra := len(r.seeds) - maxSeeds; extra > 0 {
+		r.seeds = slices.Delete(r.seeds, 0, extra)
+	}
+	if fresh {
+		r.backoff = 0
+		r.enter()
+	}
+}
+
+// enter looks for this node's place through the seeds and all that are known.
+func (r *ring) enter() {
+	m := r.m
+	if r.joining || m.closed {
+		return
+	}
+	start := append(m.memory.contacts(), r.seeds...)
+	if len(start) == 0 && len(m.index.list) == 0 {
+		return
+	}
+	r.joining = true
+	r.place(start, func(before *overlay.Contact) {
+		if before == nil || !m.server {
+			r.entered(before != nil)
+			return
+		}
+		r.joinAfter(before, maxWalk, r.entered)
+	})
+}
+
+// entered is called when an attempt to join has ended.
+func (r *ring) entered(ok bool) {
+	m := r.m
+	r.joining = false
+	if ok || m.closed {
+		r.backoff = 0
+		return
+	}
+	const first, last = 2 * time.Second, 5 * time.Minute
+	r.backoff = min(max(2*r.backoff, first), last)
+	m.clock.Stop(r.retry)
+	r.retry = m.after(m.jitter(r.backoff), r.enter)
+}
+
+// place looks up this node's own place from the given contacts and calls then
+// with the node before it, nil if nobody answered.
+func (r *ring) place(start []*overlay.Contact, then func(before *overlay.Contact)) {
+	m := r.m
+	m.find(m.point(m.self.ID, 1), selfPlace{then: then}, start, true)
+}
+
+// point is the question for n nodes from a place of the ring on.
+func (m *Machine) point(at overlay.ID, n int) FindRequest {
+	return FindRequest{Key: at[:], Point: true, N: n}
+}
+
+// selfPlace is the goal of a lookup of this node's own place.
+type selfPlace struct{ then func(*overlay.Contact) }
+
+func (g selfPlace) over(l *lookup) {
+	for _, c := range l.list {
+		if c.state == replied {
+			g.then(c.c)
+			return
+		}
+	}
+	g.then(nil)
+}
+
+// maxWalk bounds the steps from the node that a lookup found to the one that is
+// the predecessor by the time it is read.
+const maxWalk = 32
+
+// joinAfter is Zave's join: if this node's place is between before and its first
+// successor, it takes over before's whole list, read at once. If not, before's
+// successor is tried.
+func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) {
+	m := r.m
+	m.ask(before, &NeighboursRequest{}, func(msg Message, err error) {
+		if err != nil || !m.server {
+			then(false)
+			return
+		}
+		list := msg.(*NeighboursAnswer).Successors
+		if len(list) > 0 && list[0].ID == m.self.ID {
+			list = list[1:] // it still lists this node from before a restart
+		}
+		switch {
+		case len(list) == 0:
+			r.insert(before, []*overlay.Contact{before}, then)
+		case between(before.ID, m.self.ID, list[0].ID):
+			if m.cfg.rules.mistake == JoinBare {
+				list = list[:1]
+			}
+			r.insert(before, list, then)
+		case walk > 0 && between(before.ID, list[0].ID, m.self.ID):
+			r.joinAfter(list[0], walk-1, then)
+		default:
+			then(false)
+		}
+	})
+}
+
+// insert takes a place in the ring. A node that has got one meanwhile, or had
+// one all along, only takes a nearer live successor.
+func (r *ring) insert(before *overlay.Contact, list []*overlay.Contact, then func(bool)) {
+	m := r.m
+	if len(r.succ) > 0 {
+		y := list[0]
+		if m.admit(y) != nil || !between(m.self.ID, y.ID, r.succ[0].ID) {
+			then(true)
+			return
+		}
+		r.adopt(y, func(bool) { then(true) })
+		return
+	}
+	if r.pred == nil || between(r.pred.ID, before.ID, m.self.ID) {
+		r.setPredecessor(before)
+	}
+	r.setSuccessors(list)
+	r.stabilize()
+	then(true)
+}
+
+// lookAround looks up our own place through a distant node, which comes out
+// nearer than our successor if there is another ring.
+func (r *ring) lookAround() {
+	m := r.m
+	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup), r.lookAround)
+	if !m.server || r.joining || len(m.index.list) == 0 {
+		return
+	}
+	through := m.index.list[m.cfg.Rand.IntN(len(m.index.list))].c
+	if len(r.seeds) > 0 && m.cfg.Rand.IntN(2) == 0 {
+		through = r.seeds[m.cfg.Rand.IntN(len(r.seeds))]
+	}
+	r.compare(through)
+}
+
+// compare finds our place in the ring that a node is in, and moves there if a
+// live node stands between us and our successor: how two rings become one.
+func (r *ring) compare(through *overlay.Contact) {
+	m := r.m
+	if !m.server || m.closed || r.joining {
+		return
+	}
+	r.joining = true
+	r.place([]*overlay.Contact{through}, func(before *overlay.Contact) {
+		if before == nil {
+			r.joining = false
+			return
+		}
+		r.joinAfter(before, maxWalk, func(bool) { r.joining = false })
+	})
+}

@@ -1,0 +1,153 @@
+package chord
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"ringswap/overlay"
+	"ringswap/overlay/alarm"
+	"ringswap/overlay/limit"
+)
+
+// Machine is one Chord node without a network. See [overlay.Machine] for what it
+// owes its owner and what its owner owes it. Its other methods show its state and
+// may only be called between steps.
+type Machine struct {
+	cfg    Config
+	self   *overlay.Contact
+	server bool
+	closed bool
+	begun  bool
+	now    time.Time // of the running step; never goes back
+	out    []overlay.Effect
+
+	clock    alarm.Clock
+	requests requests
+	index    index
+	ring     ring
+	fingers  fingers
+	memory   memory
+	limiter  limit.Peers
+	refused  refusals
+	ops      map[overlay.OpID]operation
+}
+
+var _ overlay.Machine = (*Machine)(nil)
+
+// New makes a machine that knows nobody. It takes ownership of cfg.Rand.
+func New(cfg Config) (*Machine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	self := cfg.Self
+	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
+	if !cfg.Ring.AnyID && self.ID != overlay.PeerKey(self.Peer).ID() {
+		return nil, bad(ErrForged, "Self is not at the hash of its peer ID")
+	}
+	m.index.self = self.ID
+	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
+	m.ring.m, m.fingers.m, m.memory.m = m, m, m
+	return m, nil
+}
+
+// Step implements [overlay.Machine].
+func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
+	if now.After(m.now) {
+		m.now = now
+	}
+	m.out = nil
+	if !m.begun && !m.closed {
+		m.begun = true
+		m.ring.start()
+		m.fingers.start()
+	}
+	switch ev := ev.(type) {
+	case overlay.Start:
+		m.start(ev)
+	case overlay.Cancel:
+		m.interrupt(ev.Op, overlay.ErrCanceled)
+	case overlay.Inbound:
+		m.serve(&ev)
+	case overlay.Answer:
+		m.answered(&ev)
+	case overlay.Tick:
+		m.clock.Ring(m.now)
+	case overlay.Join:
+		m.ring.join(ev.Seeds)
+	case overlay.Leave:
+		m.leave()
+	case overlay.Seen:
+		c := ev.Contact
+		m.memory.meet(&c)
+	case overlay.Gone:
+		m.ring.lost(overlay.PeerKey(ev.Peer).ID())
+	case overlay.SelfChanged:
+		m.changeSelf(ev)
+	}
+	out := m.out
+	m.out = nil
+	return out
+}
+
+// Deadline implements [overlay.Machine].
+func (m *Machine) Deadline() time.Time { return m.clock.Next() }
+
+func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
+
+// after sets an alarm.
+func (m *Machine) after(d time.Duration, ring func()) *alarm.Alarm {
+	return m.clock.Set(m.now.Add(d), ring)
+}
+
+// jitter is a random time between half of d and one and a half of it.
+func (m *Machine) jitter(d time.Duration) time.Duration {
+	return d/2 + time.Duration(m.cfg.Rand.Int64N(int64(d)+1))
+}
+
+// admit returns why c cannot be one of this node's contacts, or nil.
+func (m *Machine) admit(c *overlay.Contact) error {
+	switch {
+	case c == nil || c.Peer == "":
+		return bad(ErrForged, "a contact without a peer ID")
+	case c.Peer == m.self.Peer || c.ID == m.self.ID:
+		return bad(ErrForged, "a contact in this node's place")
+	case len(c.Addrs) == 0 && !m.cfg.Ring.Addressless:
+		return bad(ErrUnreachable, "a contact without an address")
+	case !m.cfg.Ring.AnyID && c.ID != overlay.PeerKey(c.Peer).ID():
+		return bad(ErrForged, "a contact that is not at the hash of its peer ID")
+	}
+	return nil
+}
+
+func (m *Machine) changeSelf(ev overlay.SelfChanged) {
+	if m.closed {
+		return
+	}
+	m.self = &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: append([]ma.Multiaddr(nil), ev.Addrs...)}
+	was := m.server
+	m.server = ev.Server
+	switch {
+	case was && !m.server:
+		m.ring.farewell()
+		m.ring.reset()
+	case !was && m.server:
+		m.ring.enter()
+	}
+}
+
+// leave says good-bye and ends everything.
+func (m *Machine) leave() {
+	if m.closed {
+		return
+	}
+	m.ring.farewell()
+	m.closed = true
+	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
+		m.interrupt(op, overlay.ErrClosed)
+	}
+	m.clock = alarm.Clock{}
+}

@@ -1,0 +1,122 @@
+package chord
+
+import (
+	"slices"
+	"time"
+
+	"ringswap/overlay"
+)
+
+// memory is of nodes that fell silent. Most are dead; after a partition, they
+// are the way back to the other half.
+type memory struct {
+	m    *Machine
+	list []absent
+	next time.Time // the next probe
+	met  time.Time // the last look through a node that came by itself
+}
+
+// absent is a node that fell silent.
+type absent struct {
+	c     *overlay.Contact
+	since time.Time
+	tries int
+	due   time.Time // not probed before
+}
+
+// justLostFor is how long a node that did not answer is left out of lists that
+// other nodes name.
+const justLostFor = 20 * time.Second
+
+// remember keeps a node at the cost of the one that has been silent longest.
+func (y *memory) remember(c *overlay.Contact) {
+	m := y.m
+	limit := m.cfg.Ring.Remember
+	if limit < 0 || y.at(c.ID) >= 0 {
+		return
+	}
+	if len(y.list) >= limit {
+		y.list = slices.Delete(y.list, 0, 1)
+	}
+	y.list = append(y.list, absent{c: c, since: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
+}
+
+func (y *memory) at(id overlay.ID) int {
+	return slices.IndexFunc(y.list, func(a absent) bool { return a.c.ID == id })
+}
+
+// forget is told of everyone who answers.
+func (y *memory) forget(id overlay.ID) {
+	if len(y.list) == 0 {
+		return
+	}
+	if i := y.at(id); i >= 0 {
+		y.list = slices.Delete(y.list, i, i+1)
+	}
+}
+
+// justLost reports whether a node did not answer a moment ago.
+func (y *memory) justLost(id overlay.ID) bool {
+	if len(y.list) == 0 {
+		return false
+	}
+	i := y.at(id)
+	return i >= 0 && y.m.now.Sub(y.list[i].since) < justLostFor
+}
+
+func (y *memory) contacts() []*overlay.Contact {
+	out := make([]*overlay.Contact, len(y.list))
+	for i := range y.list {
+		out[i] = y.list[i].c
+	}
+	return out
+}
+
+// tick probes one remembered node now and then, drawn at random among those that
+// are due. Each that stays silent is probed half as often the next time, after
+// the first few.
+func (y *memory) tick() {
+	m := y.m
+	y.list = slices.DeleteFunc(y.list, func(a absent) bool { return m.now.Sub(a.since) > m.cfg.Ring.RememberFor })
+	if len(y.list) == 0 || m.now.Before(y.next) {
+		return
+	}
+	var due []int
+	for i := range y.list {
+		if !m.now.Before(y.list[i].due) {
+			due = append(due, i)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	y.next = m.now.Add(m.cfg.Ring.Probe / 2)
+	a := &y.list[due[m.cfg.Rand.IntN(len(due))]]
+	a.tries++
+	const patient = 8 // probes at the shortest interval
+	a.due = m.now.Add(m.cfg.Ring.Probe << min(max(0, a.tries-patient), 10))
+	c := a.c
+	m.ask(c, &PingRequest{}, func(_ Message, err error) {
+		if err == nil {
+			m.ring.compare(c)
+		}
+	})
+}
+
+// meet is told of a node that the transport, or a request of its own, shows to
+// be alive. At intervals, one that we do not know shows us its ring.
+func (y *memory) meet(c *overlay.Contact) {
+	m := y.m
+	if m.closed || m.admit(c) != nil || m.index.find(c.ID) != nil {
+		return
+	}
+	if len(m.ring.succ) == 0 && m.server || len(m.index.list) == 0 {
+		m.ring.join([]overlay.Contact{*c})
+		return
+	}
+	if !m.server || m.cfg.Ring.Remember < 0 || m.now.Sub(y.met) < m.cfg.Ring.Probe {
+		return
+	}
+	y.met = m.now
+	m.ring.compare(c)
+}

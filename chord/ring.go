@@ -1,0 +1,173 @@
+package chord
+
+import (
+	"slices"
+	"time"
+
+	"ringswap/overlay"
+	"ringswap/overlay/alarm"
+)
+
+// ring is this node's place in the ring: its predecessor and successors. The
+// list may be shorter than r; the rest of it stands for Zave's artificial
+// entries, which count as dead.
+type ring struct {
+	m        *Machine
+	pred     *overlay.Contact
+	predSeen time.Time // last sign of life of pred
+	succ     []*overlay.Contact
+	version  uint64 // of succ, as others know it
+	told     uint64 // the version that the predecessor was told of
+	// read is the version of the first successor's list that succ was made of.
+	// It is 0 if succ is not all of that list, which then must be read again.
+	read     uint64
+	readFrom overlay.ID
+	whole    bool // nobody was left out when succ was last set
+
+	seeds   []*overlay.Contact // ways into the ring
+	alarm   *alarm.Alarm       // the next stabilization
+	pace    time.Duration      // the mean time to it
+	look    *alarm.Alarm       // the next lookup of our own place
+	retry   *alarm.Alarm       // the next attempt to join
+	backoff time.Duration
+	// joining and stabilizing are set while they run, and counted so that an
+	// answer to an earlier run is recognized.
+	joining, stabilizing bool
+	changed              bool // since the last stabilization began
+	check                int  // the next node of the list to be contacted
+}
+
+// start sets the first alarms.
+func (r *ring) start() {
+	m := r.m
+	r.version = m.cfg.Rand.Uint64() | 1
+	if m.cfg.Ring.Stabilize < 0 {
+		return
+	}
+	r.pace = m.cfg.Ring.Stabilize
+	r.alarm = m.after(m.jitter(r.pace), r.round)
+	if m.cfg.Ring.SelfLookup > 0 {
+		r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup), r.lookAround)
+	}
+}
+
+// reset forgets the ring, not the contacts.
+func (r *ring) reset() {
+	r.setPredecessor(nil)
+	r.setSuccessors(nil)
+}
+
+// setPredecessor is the only place where pred changes.
+func (r *ring) setPredecessor(c *overlay.Contact) {
+	m := r.m
+	r.predSeen = m.now
+	if r.pred != nil && c != nil && r.pred.ID == c.ID {
+		r.pred = c
+		return
+	}
+	if r.pred == nil && c == nil {
+		return
+	}
+	r.pred = c
+	r.changed = true
+	m.emit(overlay.Changed{})
+	if c != nil && len(r.succ) == 0 {
+		r.soon() // alone until now: the predecessor is the successor too
+	}
+}
+
+// setSuccessors is the only place where the successor list changes. It cuts the
+// list to length and where it would come around to this node.
+func (r *ring) setSuccessors(list []*overlay.Contact) {
+	m := r.m
+	list, whole := r.fit(list)
+	r.whole, r.read = whole, 0
+	same := slices.EqualFunc(list, r.succ, func(a, b *overlay.Contact) bool { return a == b })
+	if same {
+		return
+	}
+	moved := !slices.EqualFunc(list, r.succ, func(a, b *overlay.Contact) bool { return a.ID == b.ID })
+	for _, c := range r.succ {
+		if e := m.index.find(c.ID); e != nil {
+			e.roles &^= successor
+		}
+	}
+	old := r.succ
+	r.succ = list
+	for _, c := range list {
+		m.index.put(c).roles |= successor
+	}
+	for _, c := range old {
+		if e := m.index.find(c.ID); e != nil && e.roles == 0 {
+			m.index.remove(c.ID)
+		}
+	}
+	r.version += 2
+	if moved {
+		r.changed = true
+		m.emit(overlay.Changed{})
+	}
+}
+
+// fit is the list as far as it goes clockwise without coming around, without
+// nodes that just fell silent, and no longer than r. It copies if it must.
+// It reports whether nobody had to be left out.
+func (r *ring) fit(list []*overlay.Contact) (out []*overlay.Contact, whole bool) {
+	m := r.m
+	whole = true
+	out = make([]*overlay.Contact, 0, min(len(list), m.cfg.Ring.Successors))
+	var last overlay.ID
+	for _, c := range list {
+		d := c.ID.Sub(m.self.ID)
+		if d.Compare(last) <= 0 || len(out) == m.cfg.Ring.Successors {
+			break
+		}
+		if m.memory.justLost(c.ID) {
+			whole = false
+			continue
+		}
+		last = d
+		out = append(out, c)
+	}
+	return out, whole
+}
+
+// chain is the list that begins with first and goes on with its successors.
+func chain(first *overlay.Contact, rest []*overlay.Contact) []*overlay.Contact {
+	list := make([]*overlay.Contact, 0, len(rest)+1)
+	return append(append(list, first), rest...)
+}
+
+// lost takes a node that did not answer out of the ring's neighbourhood.
+func (r *ring) lost(id overlay.ID) {
+	m := r.m
+	e := m.index.find(id)
+	if r.pred != nil && r.pred.ID == id {
+		m.memory.remember(r.pred)
+		r.setPredecessor(nil)
+	}
+	if e == nil {
+		return
+	}
+	m.memory.remember(e.c)
+	inList := e.roles&successor != 0
+	if inList {
+		r.setSuccessors(slices.DeleteFunc(slices.Clone(r.succ), func(c *overlay.Contact) bool { return c.ID == id }))
+	}
+	m.index.remove(id)
+	if inList {
+		r.soon()
+	}
+	if len(r.succ) == 0 {
+		r.alone()
+	}
+}
+
+// alone is called when the successor list ran empty: whoever is known is a way
+// back.
+func (r *ring) alone() {
+	if r.m.closed || !r.m.server || r.pred != nil || r.retry.Pending() || r.joining {
+		return
+	}
+	r.retry = r.m.after(time.Second, r.enter)
+}

@@ -1,0 +1,227 @@
+package chord
+
+import (
+	"time"
+
+	"ringswap/overlay"
+)
+
+// round is one round of upkeep of the ring.
+func (r *ring) round() {
+	m := r.m
+	r.pace = max(min(r.pace*3/2, m.cfg.Ring.Stabilize), m.cfg.Ring.Eager)
+	r.schedule(r.pace)
+	m.limiter.Sweep(m.now)
+	m.memory.tick()
+	if !m.server {
+		return
+	}
+	r.checkPredecessor()
+	r.checkList()
+	r.stabilize()
+}
+
+func (r *ring) schedule(d time.Duration) {
+	r.m.clock.Stop(r.alarm)
+	r.alarm = r.m.after(r.m.jitter(d), r.round)
+}
+
+// soon brings the next stabilization forward. Those after it follow at intervals
+// that grow back to the usual one, since a change seldom comes alone.
+func (r *ring) soon() {
+	if r.m.cfg.Ring.Stabilize < 0 || r.m.closed {
+		return
+	}
+	r.pace = r.m.cfg.Ring.Eager
+	if at := r.m.now.Add(r.m.cfg.Ring.Eager); !r.alarm.Pending() || r.alarm.At().After(at) {
+		r.schedule(r.m.cfg.Ring.Eager)
+	}
+}
+
+// stabilize is Zave's: it reads the first successor's neighbours, takes over its
+// list, and adopts its predecessor if that stands in between and lives.
+func (r *ring) stabilize() {
+	m := r.m
+	if r.stabilizing {
+		return
+	}
+	r.changed = false
+	if len(r.succ) == 0 {
+		if r.pred == nil {
+			r.alone()
+			return
+		}
+		r.stabilizing = true
+		r.adopt(r.pred, func(bool) { r.settled() })
+		return
+	}
+	s := r.succ[0]
+	r.stabilizing = true
+	m.ask(s, &NeighboursRequest{Known: r.known(s)}, func(msg Message, err error) {
+		if err != nil {
+			// s has been dropped from the list already; the next one is read soon,
+			// which ends in its being notified.
+			r.settled()
+			return
+		}
+		a := msg.(*NeighboursAnswer)
+		if len(r.succ) > 0 && r.succ[0].ID == s.ID {
+			r.takeOver(s, a)
+		}
+		x := a.Predecessor
+		if x == nil || m.admit(x) != nil || len(r.succ) == 0 || !between(m.self.ID, x.ID, r.succ[0].ID) || m.memory.justLost(x.ID) {
+			r.notify()
+			return
+		}
+		if m.cfg.rules.mistake == AdoptDead {
+			r.setSuccessors(chain(x, r.succ))
+			r.notify()
+			return
+		}
+		r.adopt(x, func(adopted bool) {
+			if adopted {
+				r.settled()
+				return
+			}
+			r.notify()
+		})
+	})
+}
+
+// known is the version of s's list from which ours was made.
+func (r *ring) known(s *overlay.Contact) uint64 {
+	if r.readFrom == s.ID {
+		return r.read
+	}
+	return 0
+}
+
+// takeOver makes the list of a live first successor ours.
+func (r *ring) takeOver(s *overlay.Contact, a *NeighboursAnswer) {
+	if r.known(s) == a.Version && len(a.Successors) == 0 {
+		return
+	}
+	if r.m.cfg.rules.mistake == KeepList && len(r.succ) > 0 {
+		return
+	}
+	r.setSuccessors(chain(s, a.Successors))
+	if r.whole {
+		r.read, r.readFrom = a.Version, s.ID
+	}
+}
+
+// adopt makes x the first successor if it stands before the present one, lives,
+// and is in the ring itself: it has a list, or it is alone and so are we. That
+// is the second half of Zave's stabilize. It is as right for an x that was heard
+// of in another way, since x's list and the way from here to x skip nobody whom
+// x's list and the way to the present successor do not skip already.
+func (r *ring) adopt(x *overlay.Contact, then func(adopted bool)) {
+	m := r.m
+	m.ask(x, &NeighboursRequest{}, func(msg Message, err error) {
+		if err != nil || !m.server {
+			then(false)
+			return
+		}
+		a := msg.(*NeighboursAnswer)
+		fits := len(r.succ) == 0 || between(m.self.ID, x.ID, r.succ[0].ID)
+		member := len(a.Successors) > 0 || len(r.succ) == 0
+		if !fits || !member {
+			then(false)
+			return
+		}
+		r.takeOver(x, a)
+		m.ask(x, &NotifyRequest{}, nil)
+		then(true)
+	})
+}
+
+// notify tells the first successor of us, unless it knows, and ends a
+// stabilization.
+func (r *ring) notify() {
+	if len(r.succ) > 0 {
+		r.m.ask(r.succ[0], &NotifyRequest{}, nil)
+	}
+	r.settled()
+}
+
+func (r *ring) settled() {
+	m := r.m
+	r.stabilizing = false
+	if r.changed {
+		r.soon()
+	}
+	// A list is made of the next one's, so what changes at one place has to go
+	// from node to node through r of them; the next one need not wait for its turn.
+	if r.told != r.version && r.pred != nil && m.cfg.Ring.Eager < m.cfg.Ring.Stabilize {
+		r.told = r.version
+		m.ask(r.pred, &PingRequest{Changed: true}, nil)
+	}
+}
+
+// hint is told that a node's list has changed.
+func (r *ring) hint(from overlay.ID) {
+	m := r.m
+	if len(r.succ) == 0 || r.succ[0].ID != from || m.cfg.Ring.Eager >= m.cfg.Ring.Stabilize || m.cfg.Ring.Stabilize < 0 {
+		return
+	}
+	if at := m.now.Add(m.cfg.Ring.Eager / 4); !r.alarm.Pending() || r.alarm.At().After(at) {
+		r.schedule(m.cfg.Ring.Eager / 4)
+	}
+}
+
+// rectify is Zave's answer to a notification by c, which is alive.
+func (r *ring) rectify(c *overlay.Contact) {
+	m := r.m
+	switch {
+	case m.admit(c) != nil:
+	case r.pred == nil, r.pred.ID == c.ID, between(r.pred.ID, c.ID, m.self.ID):
+		r.setPredecessor(c)
+	default: // c takes the place of a predecessor that is dead
+		old := r.pred
+		m.ask(old, &PingRequest{}, func(_ Message, err error) {
+			if err != nil && r.pred == nil && !m.closed {
+				r.setPredecessor(c)
+			}
+		})
+	}
+}
+
+// checkPredecessor pings a predecessor that has not been heard of for two
+// rounds.
+func (r *ring) checkPredecessor() {
+	m := r.m
+	if r.pred == nil || m.now.Sub(r.predSeen) < 2*m.cfg.Ring.Stabilize {
+		return
+	}
+	p := r.pred
+	m.ask(p, &PingRequest{}, func(_ Message, err error) {
+		if err == nil && r.pred != nil && r.pred.ID == p.ID {
+			r.predSeen = m.now
+		}
+	})
+}
+
+// checkList contacts some nodes of the list beyond the first, in turn. The list
+// is hearsay beyond its first node; whoever does not answer leaves it.
+func (r *ring) checkList() {
+	m := r.m
+	for range min(m.cfg.Ring.Checks, len(r.succ)-1) {
+		r.check++
+		m.ask(r.succ[1+r.check%(len(r.succ)-1)], &PingRequest{}, nil)
+	}
+}
+
+// farewell tells the neighbours that this node leaves.
+func (r *ring) farewell() {
+	m := r.m
+	if !m.server || m.closed {
+		return
+	}
+	msg := &LeaveRequest{Predecessor: r.pred, Successors: r.succ}
+	if len(r.succ) > 0 {
+		m.ask(r.succ[0], msg, nil)
+	}
+	if r.pred != nil && (len(r.succ) == 0 || r.succ[0].ID != r.pred.ID) {
+		m.ask(r.pred, msg, nil)
+	}
+}
