@@ -7,7 +7,7 @@
 // it:
 //
 //   - settings.go: what a run is made of; overlay.go: what the simulator must
-//     know of an overlay; kademlia.go: the one there is so far
+//     know of an overlay; kademlia.go and chord.go: the two there are
 //   - node.go, exchange.go: one node, one request and its answer; lazy.go: how a
 //     million nodes fit into memory; heap.go: the event heap
 //   - directory.go: who stands where, and so who is responsible for a key

@@ -80,7 +80,7 @@ func (w *World) newMachine(n *Node) overlay.Machine {
 	m, err := w.settings.Overlay.New(*n.Contact, n.Server, w.settings.CountBytes,
 		newRand(w.settings.Seed, streamMachine, uint64(n.Number), uint64(n.life)))
 	if err != nil {
-		// Validate of the overlay's configuration is part of that of the scenario.
+		// Settings.Validate has made one with this configuration.
 		panic(fmt.Sprintf("sim: the machine of %s cannot be made: %v", n, err))
 	}
 	return m

@@ -8,7 +8,7 @@ import (
 )
 
 // Overlay is what the simulator must know of an overlay beyond the contract of
-// its machines. [Kademlia] is one.
+// its machines. [Kademlia] and [Chord] are the two there are.
 type Overlay interface {
 	// Name is the overlay's name on the command line.
 	Name() string

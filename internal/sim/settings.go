@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"ringswap/overlay"
 )
 
 // Settings are what every run is made of. Overlay is required; zero in any other
@@ -69,7 +71,14 @@ func (s Settings) Validate() error {
 		return invalid("Machines", "is %d, must be at least 64", s.Machines)
 	}
 	if l, ok := s.Latency.(interface{ Validate() error }); ok {
-		return l.Validate()
+		if err := l.Validate(); err != nil {
+			return err
+		}
+	}
+	// The configuration of the machines is judged by making one.
+	probe := overlay.NewContact(peerWith(0, 0, 0))
+	if _, err := s.Overlay.New(probe, true, false, newRand(0)); err != nil {
+		return fmt.Errorf("%w: Overlay: %w", ErrSettings, err)
 	}
 	return nil
 }
