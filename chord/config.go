@@ -192,7 +192,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&r.Successors, 32)
 	orDefault(&r.Stabilize, 10*time.Second)
 	orDefault(&r.Eager, r.Stabilize/5)
-	if r.Eager < 0 {
+	if r.Eager < 0 || r.Stabilize < 0 {
 		r.Eager = r.Stabilize
 	}
 	orDefault(&r.Checks, 1)

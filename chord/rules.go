@@ -15,7 +15,7 @@ type Mistake uint8
 const (
 	// NoMistake is the protocol as it should be.
 	NoMistake Mistake = iota
-	// AdoptDead takes a successor's predecessor for a new successor without
+	// AdoptDead takes a successor's predecessor for the only successor without
 	// making sure that it lives (the published stabilize).
 	AdoptDead
 	// KeepList does not take over the successor's list when the first successor

@@ -74,7 +74,7 @@ func (r *ring) stabilize() {
 			return
 		}
 		if m.cfg.rules.mistake == AdoptDead {
-			r.setSuccessors(chain(x, r.succ))
+			r.setSuccessors([]*overlay.Contact{x})
 			r.notify()
 			return
 		}

@@ -24,7 +24,9 @@ type State struct {
 // every member has a live entry in its list; there is one ring, in order, which
 // every other member reaches; and, if there are more than r members, at least r+1
 // of them are principals: skipped by no two adjacent entries of anybody's
-// list. A single member is a ring. states is not kept.
+// list. A single member is a ring. A ring that grows from fewer than r+1 members
+// has that many principals only once it has settled: Zave's proof begins there.
+// states is not kept.
 func CheckRing(states []State) error {
 	r := newRingCheck(states)
 	if len(r.members) < 2 {
