@@ -29,10 +29,13 @@ func bucketLength(n float64, k int) float64 {
 	return math.Log(n) / h
 }
 
-// disjointSuccess is the chance that one of d disjoint paths of h hops meets
-// none of a share of malicious nodes (Baumgart and Mies 2007, section 4.4).
-func disjointSuccess(malicious, h float64, d int) float64 {
-	return 1 - math.Pow(1-math.Pow(1-malicious, h), float64(d))
+// attackHops is the length of a path in S/Kademlia's example.
+const attackHops = 4
+
+// disjointSuccess is the chance that one of d disjoint paths of attackHops hops
+// meets none of a share of malicious nodes (Baumgart and Mies 2007, section 4.4).
+func disjointSuccess(malicious float64, d int) float64 {
+	return 1 - math.Pow(1-math.Pow(1-malicious, attackHops), float64(d))
 }
 
 // binomial is the chance of k successes in n trials of chance p: with p = 1/2
