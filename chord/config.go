@@ -91,13 +91,14 @@ type CacheConfig struct {
 	Entries int
 	// Budget is the traffic, both ways, that checking old entries and trying new
 	// ones may cost, in bytes a second. 0 means 100; a negative one means none.
+	// Not spent yet.
 	Budget int
 }
 
 // LookupConfig is how this node searches.
 type LookupConfig struct {
 	// Recursive passes a lookup on from node to node, the last of which answers
-	// straight to this one, instead of asking each in turn.
+	// straight to this one, instead of asking each in turn. Not supported yet.
 	Recursive bool
 	// Alpha is the most requests of one lookup that are out and not late. 0 means
 	// 1, which is sequential.
@@ -245,6 +246,8 @@ func (c Config) Validate() error {
 		return errors.New("chord: Self has no peer ID")
 	case c.Rand == nil:
 		return errors.New("chord: Rand is missing")
+	case c.Lookup.Recursive:
+		return errors.New("chord: Lookup.Recursive is not supported yet")
 	}
 	c = c.withDefaults()
 	for _, f := range []struct {

@@ -21,8 +21,10 @@
 //   - message.go, codec.go, decode.go: what travels
 //   - view.go: a picture of the machine; zave.go: what must hold of all together
 //
-// Not there yet: lookups are iterative whatever Lookup.Recursive says, FORWARD and
-// RESULT are refused, and so are all requests and queries about records.
+// Not there yet: recursive lookups (FORWARD and RESULT are refused, and so is
+// Lookup.Recursive), requests and queries about records, and the traffic of
+// Cache.Budget: the cache learns from what is asked anyway, and forgets whoever
+// does not answer.
 //
 // # Small rings
 //
