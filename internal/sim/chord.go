@@ -139,8 +139,11 @@ func (r *around) choose(from, to, candidates int, first bool) *overlay.Contact {
 		}
 		return r.at(from)
 	}
-	self := r.Directory.list[r.I]
 	best := r.at(from + r.Rand.IntN(to-from))
+	if r.RTT == nil {
+		return best
+	}
+	self := r.Directory.list[r.I]
 	least := r.RTT(self, best)
 	for range min(candidates, to-from) - 1 {
 		c := r.at(from + r.Rand.IntN(to-from))

@@ -34,9 +34,15 @@ func numberOf(p peer.ID, salt uint64) (number uint32, ok bool) {
 	if len(p) != peerBytes {
 		return 0, false
 	}
-	var head [18]byte
-	copy(head[:], p)
-	return binary.BigEndian.Uint32(head[peerNumber:]), binary.BigEndian.Uint64(head[6:]) == salt
+	return uint32(bits(p, peerNumber, 4)), bits(p, len(peerPrefix), 8) == salt
+}
+
+// bits are n bytes of a peer ID as a number, without copying it.
+func bits(p peer.ID, from, n int) (v uint64) {
+	for i := range n {
+		v = v<<8 | uint64(p[from+i])
+	}
+	return v
 }
 
 // makePeers makes n peer IDs, numbered from first on, in one block of memory.

@@ -62,11 +62,14 @@ func (w *World) wake(n *Node) {
 	}
 	m := w.newMachine(n)
 	if i := w.all.Find(n.Contact.ID); i >= 0 && n.life == 0 {
-		w.settings.Overlay.Preload(m, Preload{
+		p := Preload{
 			Now: w.time(), Directory: w.all, I: i,
 			Rand: newRand(w.settings.Seed, streamTable, uint64(n.Number)),
-			RTT:  w.rtt,
-		})
+		}
+		if _, placed := w.settings.Latency.(seeded); placed {
+			p.RTT = w.rtt
+		}
+		w.settings.Overlay.Preload(m, p)
 	}
 	n.machine = w.corrupted(n, m)
 	if w.awake.limit > 0 {

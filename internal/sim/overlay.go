@@ -45,6 +45,6 @@ type Preload struct {
 	// machine is made twice has the same tables twice.
 	Rand *rand.Rand
 	// RTT is the mean round trip between two nodes of the directory, as a node
-	// could measure it.
+	// could measure it; nil if it is the same for any two.
 	RTT func(a, b *overlay.Contact) time.Duration
 }
