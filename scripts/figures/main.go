@@ -24,7 +24,8 @@ type part struct {
 
 func parts() []part {
 	return []part{
-		{new(experiment.Hops), []string{"--sweep", "--lookups", "10000"}},
+		{new(experiment.Hops), []string{"--sweep", "--lookups", "2000"}},
+		{new(experiment.Attack), nil},
 		{new(experiment.Load), nil},
 	}
 }

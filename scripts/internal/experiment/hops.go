@@ -19,6 +19,7 @@ type Hops struct {
 	overlay  string
 	n, live  int
 	lookups  int
+	entries  int
 	bucket   int
 	seed     uint64
 	sweep    bool
@@ -41,7 +42,9 @@ type HopsResult struct {
 	// RPCs are all requests of a lookup, Entries the contacts a node routes by.
 	RPCsMean    float64 `json:"rpcs_mean"`
 	EntriesMean float64 `json:"entries_mean"`
-	Bucket      int     `json:"bucket_size"`
+	EntriesMax  int     `json:"entries_max,omitempty"`
+	// Setting is what decides the size of tables.
+	Setting string `json:"setting"`
 	// The time that lookups took: virtual if simulated, 50 ms a message.
 	P50Millis float64 `json:"p50_ms"`
 	P99Millis float64 `json:"p99_ms"`
@@ -57,7 +60,8 @@ func (*Hops) About() figure.About {
 		Summary: "hops counts the hops of lookups, in simulated networks or among real libp2p nodes on loopback.\n" +
 			"A hop is a node asked on the way, the responsible one included.",
 		Examples: [][2]string{
-			{"hops --n 1000 --lookups 10000 --seed 1 --json", "one simulated network"},
+			{"hops --overlay chord --n 1000 --lookups 10000 --seed 1 --json", "one simulated network"},
+			{"hops --overlay chord --n 100000 --entries 120", "small tables"},
 			{"hops --n 1000000 --lookups 100000", "a million nodes"},
 			{"hops --sweep --out /tmp/figures", "hops against the number of nodes, with a plot"},
 			{"hops --live 24", "24 nodes, 1,000 lookups"},
@@ -68,20 +72,21 @@ func (*Hops) About() figure.About {
 
 // Flags implements figure.Program.
 func (h *Hops) Flags(fs *flag.FlagSet) {
-	fs.StringVar(&h.overlay, "overlay", "kademlia", "`overlay` to measure: kademlia")
+	fs.StringVar(&h.overlay, "overlay", "kademlia", "`overlay` to measure with --n or --live: chord or kademlia")
 	fs.IntVar(&h.n, "n", 0, "`number` of simulated nodes")
 	fs.IntVar(&h.live, "live", 0, "`number` of real nodes to start instead")
 	fs.BoolVar(&h.sweep, "sweep", false, "simulate networks of 2^3 nodes and more instead")
 	fs.IntVar(&h.sweepMax, "most", 1_000_000, "`number` of nodes of the sweep's largest network")
-	fs.IntVar(&h.bucket, "bucket", 20, "contacts in a bucket of simulated nodes: more entries, fewer hops")
+	fs.IntVar(&h.entries, "entries", 1100, "most routing entries of a simulated Chord node; 0: the published tables")
+	fs.IntVar(&h.bucket, "bucket", 20, "contacts in a bucket of simulated Kademlia nodes: more entries, fewer hops")
 	fs.IntVar(&h.lookups, "lookups", 1000, "`number` of lookups of random keys")
 	fs.Uint64Var(&h.seed, "seed", 1, "peer IDs and keys follow from it")
 }
 
 // Validate implements figure.Program.
 func (h *Hops) Validate() error {
-	if h.overlay != "kademlia" {
-		return fmt.Errorf("--overlay is %q, must be kademlia", h.overlay)
+	if h.overlay != "kademlia" && h.overlay != "chord" {
+		return fmt.Errorf("--overlay is %q, must be chord or kademlia", h.overlay)
 	}
 	modes := 0
 	for _, on := range []bool{h.n != 0, h.live != 0, h.sweep} {
@@ -93,6 +98,9 @@ func (h *Hops) Validate() error {
 		return errors.New("one of --n, --live and --sweep says what to measure")
 	}
 	errs := []error{within("lookups", h.lookups, 1, 10_000_000), within("bucket", h.bucket, 20, 4096)}
+	if h.entries != 0 {
+		errs = append(errs, within("entries", h.entries, 100, 10_000))
+	}
 	switch {
 	case h.sweep:
 		errs = append(errs, within("most", h.sweepMax, 8, sim.MaxNodes))
@@ -100,6 +108,9 @@ func (h *Hops) Validate() error {
 		errs = append(errs, within("n", h.n, 1, sim.MaxNodes))
 	default:
 		errs = append(errs, within("live", h.live, 2, maxLive))
+		if h.overlay != "kademlia" {
+			errs = append(errs, errors.New("--live starts Kademlia nodes: give --overlay kademlia"))
+		}
 		if h.bucket != 20 {
 			errs = append(errs, errors.New("--bucket is for simulated nodes"))
 		}
@@ -120,7 +131,11 @@ func (h *Hops) Run(ctx context.Context, progress io.Writer) (*figure.Report, err
 	case h.live > 0:
 		return h.runLive(ctx, progress)
 	}
-	r, err := h.simulate(h.n)
+	chosen := kademliaTables(h.bucket)
+	if h.overlay == "chord" {
+		chosen = chordTables(h.entries)
+	}
+	r, err := h.simulate(chosen, h.n)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +163,7 @@ func (h *Hops) runLive(ctx context.Context, progress io.Writer) (report *figure.
 		return nil, err
 	}
 	r := t.result()
-	r.Overlay, r.Live, r.Nodes, r.Seed, r.Bucket = h.overlay, true, h.live, h.seed, h.bucket
+	r.Overlay, r.Live, r.Nodes, r.Seed, r.Setting = h.overlay, true, h.live, h.seed, kademliaTables(20).name
 	if r.EntriesMean, err = net.entriesMean(ctx); err != nil {
 		return nil, err
 	}
@@ -175,6 +190,7 @@ func (t *tally) result() *HopsResult {
 func hopsTable(name, title string) *figure.Table {
 	return &figure.Table{Name: name, Title: title, Columns: []figure.Column{
 		{Name: "overlay"},
+		{Name: "setting", Head: "tables"},
 		{Name: "n", Head: "nodes"},
 		{Name: "lookups"},
 		{Name: "failed"},
@@ -189,7 +205,7 @@ func hopsTable(name, title string) *figure.Table {
 }
 
 func (r *HopsResult) addTo(t *figure.Table) {
-	t.Add(r.Overlay, r.Nodes, r.Lookups, r.Failed, r.MeanHops, r.P50Hops, r.P99Hops, r.RPCsMean, r.EntriesMean, r.P50Millis, r.P99Millis)
+	t.Add(r.Overlay, r.Setting, r.Nodes, r.Lookups, r.Failed, r.MeanHops, r.P50Hops, r.P99Hops, r.RPCsMean, r.EntriesMean, r.P50Millis, r.P99Millis)
 }
 
 func (r *HopsResult) report(hops []int) *figure.Report {

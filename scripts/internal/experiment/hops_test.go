@@ -54,6 +54,8 @@ func TestHopsRefuses(t *testing.T) {
 		{"--sweep", "--most", "7"},
 		{"--n", "100", "--bucket", "19"},
 		{"--live", "5", "--bucket", "40"},
+		{"--live", "5", "--overlay", "chord"},
+		{"--n", "5", "--entries", "50"},
 		{"--live", "201"},
 		{"--live", "-3"},
 		{"--live", "5", "--overlay", "pastry"},
@@ -99,7 +101,7 @@ func TestHopsSweep(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if !strings.Contains(out.String(), "10^3") || !strings.Contains(out.String(), "bound") {
+	if !strings.Contains(out.String(), "1000 nodes") || !strings.Contains(out.String(), "bound") {
 		t.Errorf("the bounds are not printed:\n%s", &out)
 	}
 }
