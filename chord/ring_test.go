@@ -37,6 +37,17 @@ func machine(n *overlaytest.Node) *chord.Machine { return n.Machine.(*chord.Mach
 // add puts a node into the network that joins through a random living one.
 func (w *town) add(server bool) *overlaytest.Node {
 	alive := w.Nodes()
+	n := w.put(server)
+	if len(alive) > 0 {
+		n.Step(overlay.Join{Seeds: []overlay.Contact{alive[w.Rand().IntN(len(alive))].Contact}})
+	}
+	return n
+}
+
+// addApart puts a server into the network that knows nobody.
+func (w *town) addApart() *overlaytest.Node { return w.put(true) }
+
+func (w *town) put(server bool) *overlaytest.Node {
 	w.n++
 	c := overlaytest.Contact(w.n)
 	cfg := chord.Config{Self: c, Server: server, Rand: rand.New(rand.NewPCG(w.Rand().Uint64(), 1))}
@@ -47,11 +58,7 @@ func (w *town) add(server bool) *overlaytest.Node {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n := w.Add(c, m, server)
-	if len(alive) > 0 {
-		n.Step(overlay.Join{Seeds: []overlay.Contact{alive[w.Rand().IntN(len(alive))].Contact}})
-	}
-	return n
+	return w.Add(c, m, server)
 }
 
 func (w *town) grow(n int) {
