@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 
 	maxPeerID = 128
 	maxCount  = 1 << 16 // of anything that is only counted
+	// maxRecords is the most records that one node says to have.
+	maxRecords = 1 << 30
 )
 
 // Field numbers of a message.
@@ -50,7 +53,13 @@ const (
 	fieldTaken       = 15
 	fieldPoint       = 16
 	fieldChanged     = 17
-	fieldEnd         = 18
+	fieldAfter       = 18
+	fieldUpto        = 19
+	fieldDigest      = 20
+	fieldCount       = 21
+	fieldSame        = 22
+	fieldHave        = 23
+	fieldEnd         = 24
 )
 
 // Field numbers of what is in a message: of a contact, a hop, and the records.
@@ -135,6 +144,11 @@ func (w *writer) request(msg Message) bool {
 		for i := range m.Values {
 			w.value(&m.Values[i])
 		}
+	case *SyncRequest:
+		w.part(fieldAfter, m.After[:])
+		w.part(fieldUpto, m.Upto[:])
+		w.number(fieldDigest, m.Digest)
+		w.number(fieldCount, uint64(m.Count))
 	default:
 		return false
 	}
@@ -158,6 +172,13 @@ func (w *writer) answer(msg Message) bool {
 		w.value(m.Value)
 	case *HandOverAnswer:
 		w.number(fieldTaken, uint64(m.Taken))
+	case *SyncAnswer:
+		w.flag(fieldSame, m.Same)
+		have := make([]byte, 0, 8*len(m.Have))
+		for _, f := range m.Have[:min(len(m.Have), MaxHave)] {
+			have = binary.BigEndian.AppendUint64(have, f)
+		}
+		w.bytes(fieldHave, have)
 	default:
 		return false
 	}
@@ -231,7 +252,7 @@ func (w *writer) trace(hops []Hop) {
 func (w *writer) records(list []ProviderRecord) {
 	for i := range list {
 		var in writer
-		in.bytes(fieldRecordKey, list[i].Key)
+		in.part(fieldRecordKey, list[i].Key[:])
 		in.contact(fieldRecordValue, list[i].Provider)
 		in.number(fieldRecordAge, seconds(list[i].Age))
 		w.part(fieldProviders, in.b)

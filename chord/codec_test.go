@@ -62,17 +62,21 @@ func (r sampler) trace() []Hop {
 }
 
 func (r sampler) provider() ProviderRecord {
-	return ProviderRecord{Key: r.blob(60), Provider: r.contact(), Age: time.Duration(r.IntN(200_000)) * time.Second}
+	return ProviderRecord{Key: r.place(), Provider: r.contact(), Age: time.Duration(r.IntN(200_000)) * time.Second}
 }
 
 func (r sampler) value() ValueRecord {
 	return ValueRecord{Key: r.blob(60), Value: r.blob(300), Age: time.Duration(r.IntN(200_000)) * time.Second}
 }
 
+func (r sampler) place() (id overlay.ID) {
+	copy(id[:], r.blob(overlay.IDBytes))
+	return id
+}
+
 // find asks for a place of the ring.
 func (r sampler) find() Message {
-	var at overlay.ID
-	copy(at[:], r.blob(overlay.IDBytes))
+	at := r.place()
 	return &FindRequest{Key: at[:], Point: true, N: 1}
 }
 
@@ -104,6 +108,8 @@ func (r sampler) all() []Message {
 		&GetValueRequest{Key: r.blob(80)}, answer,
 		&HandOverRequest{Providers: listOf(r, 9, r.provider), Values: listOf(r, 9, r.value)},
 		&HandOverAnswer{Taken: r.IntN(2 * MaxRecords)},
+		&SyncRequest{After: r.place(), Upto: r.place(), Digest: r.Uint64N(4), Count: r.IntN(4)},
+		&SyncAnswer{Same: r.IntN(2) == 0, Have: listOf(r, 9, r.Uint64)},
 	}
 }
 
@@ -162,9 +168,9 @@ func TestCodecGolden(t *testing.T) {
 			&ForwardRequest{Key: []byte("ab"), N: 1, Query: 5, Asker: &c, HopsLeft: 2, Trace: []Hop{{Node: &c, Took: time.Millisecond, Silent: 1}}},
 		},
 		{
-			"080c" + "6a1e" + "0a026162" + "1216" + contact + "180a" + "7209" + "0a016b" + "120176" + "18901c",
+			"080c" + "6a3c" + "0a20" + strings.Repeat("ab", 32) + "1216" + contact + "180a" + "7209" + "0a016b" + "120176" + "18901c",
 			&HandOverRequest{
-				Providers: []ProviderRecord{{Key: []byte("ab"), Provider: &c, Age: 10 * time.Second}},
+				Providers: []ProviderRecord{{Key: overlay.ID(bytes.Repeat([]byte{0xab}, 32)), Provider: &c, Age: 10 * time.Second}},
 				Values:    []ValueRecord{{Key: []byte("k"), Value: []byte("v"), Age: time.Hour}},
 			},
 		},
@@ -209,7 +215,7 @@ func TestCodecRefuses(t *testing.T) {
 		"type as bytes":             {"0a0104", ErrUnknownMessage},
 		"type cut short":            {"0882", ErrUnknownMessage},
 		"type twice":                {"08010801", ErrUnknownMessage},
-		"a field of later times":    {"0801" + "9001" + "01", ErrUnknownMessage},
+		"a field of later times":    {"0801" + "c001" + "01", ErrUnknownMessage},
 		"another message's field":   {"0801" + "1801", ErrUnknownMessage},
 		"find without a key":        {"0802" + "1808", ErrBounds},
 		"find without n":            {"0802" + "12026162", ErrBounds},
@@ -218,6 +224,9 @@ func TestCodecRefuses(t *testing.T) {
 		"two keys":                  {"0802" + "12026162" + "12026162" + "1808", ErrBounds},
 		"an empty key":              {"0802" + "1200" + "1808", ErrBounds},
 		"a key too long":            {"0802" + field(2, strings.Repeat("k", MaxKey+1)) + "1808", ErrBounds},
+		"half a fingerprint":        {"088d01" + field(23, "abcd"), ErrBounds},
+		"a sync of nothing":         {"080d", ErrBounds},
+		"an ID too short":           {"080d" + field(18, "abcd") + field(19, "abcd"), ErrBounds},
 		"a place of 2 bytes":        {"0802" + "12026162" + "1808" + "800101", ErrBounds},
 		"owner = 2":                 {"0802" + "12026162" + "1808" + "2002", ErrBounds},
 		"key as a number":           {"0802" + "1001" + "1808", ErrBounds},
@@ -269,7 +278,7 @@ func TestCodecRefuses(t *testing.T) {
 
 // TestCodecUnknown: a type of later times is shown as such, whatever it carries.
 func TestCodecUnknown(t *testing.T) {
-	for h, want := range map[string]MessageType{"0863": 99, "08e301ffff": 0xe3, "080d" + "12026162": 13} {
+	for h, want := range map[string]MessageType{"0863": 99, "08e301ffff": 0xe3, "080e" + "12026162": 14} {
 		b, err := hex.DecodeString(h)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/record"
 )
 
 // Config is what a [Machine] needs. Self.Peer and Rand are required; zero in any
@@ -141,6 +142,13 @@ type RecordConfig struct {
 	MaxPerPeer int
 	// MaxValues is the most values. 0 means 4,096.
 	MaxValues int
+	// Sync is the mean time between two comparisons of what this node holds with
+	// what its neighbours do; they are made at once when the neighbours change.
+	// 0 means 10 minutes; a negative one turns them all off.
+	Sync time.Duration
+	// Validator judges values. nil accepts public keys ([record.PublicKeys]) and
+	// nothing else.
+	Validator record.Validator
 }
 
 // LimitConfig bounds what others and the local user can make this node do.
@@ -236,6 +244,10 @@ func (r RecordConfig) withDefaults() RecordConfig {
 	orDefault(&r.MaxProviders, 128)
 	orDefault(&r.MaxPerPeer, max(1, r.MaxKeys/4))
 	orDefault(&r.MaxValues, 1<<12)
+	orDefault(&r.Sync, 10*time.Minute)
+	if r.Validator == nil {
+		r.Validator = record.PublicKeys{}
+	}
 	return r
 }
 
@@ -302,6 +314,7 @@ func (c Config) validateTimes() error {
 		{"Records.ProviderTTL", c.Records.ProviderTTL, false},
 		{"Records.Reprovide", c.Records.Reprovide, false},
 		{"Records.ValueTTL", c.Records.ValueTTL, false},
+		{"Records.Sync", c.Records.Sync, true},
 	} {
 		if f.value < time.Millisecond && (!f.off || f.value >= 0) {
 			return fmt.Errorf("chord: %s is %v, must be at least 1ms", f.name, f.value)

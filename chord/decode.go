@@ -61,6 +61,8 @@ var shapes = map[MessageType]shape{
 	TypeGetValue | TypeAnswer:     {0, setOf(fieldValues)},
 	TypeHandOver:                  {0, setOf(fieldProviders, fieldValues)},
 	TypeHandOver | TypeAnswer:     {0, setOf(fieldTaken)},
+	TypeSync:                      {setOf(fieldAfter, fieldUpto), setOf(fieldDigest, fieldCount)},
+	TypeSync | TypeAnswer:         {0, setOf(fieldSame, fieldHave)},
 }
 
 // parts are the fields of a message of any type.
@@ -69,7 +71,11 @@ type parts struct {
 	key                  []byte
 	n, hopsLeft, taken   int
 	owner, point         bool
-	changed              bool
+	changed, same        bool
+	after, upto          overlay.ID
+	digest               uint64
+	count                int
+	have                 []uint64
 	version, query       uint64
 	predecessor, contact *overlay.Contact
 	nodes, closer        []*overlay.Contact
@@ -150,6 +156,18 @@ func (p *parts) take(num protowire.Number, v fieldValue) error {
 		return v.count(&p.hopsLeft, MaxTrace)
 	case fieldTaken:
 		return v.count(&p.taken, 2*MaxRecords)
+	case fieldAfter:
+		return v.place(&p.after)
+	case fieldUpto:
+		return v.place(&p.upto)
+	case fieldDigest:
+		return v.integer(&p.digest)
+	case fieldCount:
+		return v.count(&p.count, maxRecords)
+	case fieldSame:
+		return v.flag(&p.same)
+	case fieldHave:
+		return v.prints(&p.have)
 	case fieldPredecessor:
 		return decodeContact(&p.predecessor, v)
 	case fieldContact:
@@ -207,6 +225,8 @@ func (p *parts) request(typ MessageType) Message {
 		return &GetValueRequest{Key: p.key}
 	case TypeHandOver:
 		return &HandOverRequest{Providers: p.providers, Values: p.values}
+	case TypeSync:
+		return &SyncRequest{After: p.after, Upto: p.upto, Digest: p.digest, Count: p.count}
 	}
 	return &PingRequest{Changed: p.changed}
 }
@@ -239,6 +259,8 @@ func (p *parts) answer(typ MessageType) Message {
 		return a
 	case TypeHandOver:
 		return &HandOverAnswer{Taken: p.taken}
+	case TypeSync:
+		return &SyncAnswer{Same: p.same, Have: p.have}
 	}
 	return &PingAnswer{}
 }
@@ -318,10 +340,12 @@ func decodeHop(h *Hop, v fieldValue) error {
 }
 
 func decodeProvider(r *ProviderRecord, v fieldValue) error {
+	keyed := false
 	err := v.once(func(num protowire.Number, v fieldValue) error {
 		switch num {
 		case fieldRecordKey:
-			return v.blob(&r.Key, MaxKey)
+			keyed = true
+			return v.place(&r.Key)
 		case fieldRecordValue:
 			return decodeContact(&r.Provider, v)
 		case fieldRecordAge:
@@ -329,7 +353,7 @@ func decodeProvider(r *ProviderRecord, v fieldValue) error {
 		}
 		return malformed(ErrBounds, "field %d in a provider record", num)
 	})
-	if err == nil && (len(r.Key) == 0 || r.Provider == nil) {
+	if err == nil && (!keyed || r.Provider == nil) {
 		return malformed(ErrBounds, "a provider record without all of its fields")
 	}
 	return err

@@ -18,13 +18,14 @@
 //   - index.go: all contacts in one order; fingers.go: those across the ring
 //   - lookup.go, operations.go: the search, and what it is for
 //   - serve.go: what other nodes are told; errors.go: why they are refused
+//   - records.go: what is kept for others; provide.go, values.go: storing and
+//     finding it; handover.go: keeping it where it belongs while nodes come and go
 //   - message.go, codec.go, decode.go: what travels
 //   - view.go: a picture of the machine; zave.go: what must hold of all together
 //
 // Not there yet: recursive lookups (FORWARD and RESULT are refused, and so is
-// Lookup.Recursive), requests and queries about records, and the traffic of
-// Cache.Budget: the cache learns from what is asked anyway, and forgets whoever
-// does not answer.
+// Lookup.Recursive), and the traffic of Cache.Budget: the cache learns from what
+// is asked anyway, and forgets whoever does not answer.
 //
 // # Small rings
 //

@@ -29,6 +29,9 @@ var (
 	ErrLimit = errors.New("too many requests")
 	// ErrClient: a request to a node that is not in the ring.
 	ErrClient = errors.New("not in the ring")
+	// ErrRange: a record for a key that is far from this node's part of the ring,
+	// or one that was handed over by a node that is not near.
+	ErrRange = errors.New("not responsible for the key")
 )
 
 // bad is an error about a message that breaks the protocol.
@@ -42,7 +45,7 @@ func refused(reason error) error {
 }
 
 // reasons are all that messages are refused for, by which they are counted.
-var reasons = [...]error{ErrUnknownMessage, ErrDisorder, ErrForged, ErrUnreachable, ErrBounds, ErrUnasked, ErrLimit, ErrClient}
+var reasons = [...]error{ErrUnknownMessage, ErrDisorder, ErrForged, ErrUnreachable, ErrBounds, ErrUnasked, ErrLimit, ErrClient, ErrRange}
 
 // refusals counts refused messages by their reason.
 type refusals [len(reasons)]uint64

@@ -2,9 +2,12 @@ package chord
 
 import (
 	"bytes"
+	"encoding/binary"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"ringswap/overlay"
 )
 
 // fieldValue is one protobuf field: a varint, or bytes that are part of the
@@ -36,6 +39,26 @@ func (v fieldValue) flag(to *bool) error {
 	err := v.count(&n, 1)
 	*to = n == 1
 	return err
+}
+
+// place reads the 32 bytes of an ID.
+func (v fieldValue) place(to *overlay.ID) error {
+	if v.wire != protowire.BytesType || len(v.raw) != overlay.IDBytes {
+		return malformed(ErrBounds, "not a place of the ring")
+	}
+	*to = overlay.ID(v.raw)
+	return nil
+}
+
+// prints reads fingerprints of 8 bytes each.
+func (v fieldValue) prints(to *[]uint64) error {
+	if v.wire != protowire.BytesType || len(v.raw) == 0 || len(v.raw)%8 != 0 || len(v.raw) > 8*MaxHave {
+		return malformed(ErrBounds, "not 1 to %d fingerprints", MaxHave)
+	}
+	for b := v.raw; len(b) > 0; b = b[8:] {
+		*to = append(*to, binary.BigEndian.Uint64(b))
+	}
+	return nil
 }
 
 func (v fieldValue) age(to *time.Duration) error {

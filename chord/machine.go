@@ -32,6 +32,7 @@ type Machine struct {
 	memory   memory
 	limiter  limit.Peers
 	refused  refusals
+	records  records
 	ops      map[overlay.OpID]operation
 }
 
@@ -51,6 +52,7 @@ func New(cfg Config) (*Machine, error) {
 	m.index.self = self.ID
 	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
 	m.ring.m, m.fingers.m, m.memory.m = m, m, m
+	m.records = newRecords(m)
 	return m, nil
 }
 
@@ -64,6 +66,7 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 		m.begun = true
 		m.ring.start()
 		m.fingers.start()
+		m.records.keeper.start()
 	}
 	switch ev := ev.(type) {
 	case overlay.Start:
@@ -144,6 +147,7 @@ func (m *Machine) leave() {
 	if m.closed {
 		return
 	}
+	m.records.bequeath()
 	m.ring.farewell()
 	m.closed = true
 	for _, op := range slices.Sorted(maps.Keys(m.ops)) {

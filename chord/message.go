@@ -15,6 +15,8 @@ const (
 	MaxContacts = 64
 	// MaxTrace is the most hops in the trace of a recursive lookup.
 	MaxTrace = 64
+	// MaxHave is the most records that the answer to a SyncRequest names.
+	MaxHave = 4096
 )
 
 // MessageType says what a message is. The type of an answer is that of its
@@ -35,6 +37,7 @@ const (
 	TypePutValue     MessageType = 10
 	TypeGetValue     MessageType = 11
 	TypeHandOver     MessageType = 12
+	TypeSync         MessageType = 13
 
 	// TypeAnswer is the bit that tells answers from requests.
 	TypeAnswer MessageType = 0x80
@@ -42,7 +45,7 @@ const (
 
 var typeNames = [...]string{
 	"?", "PING", "FIND", "NEIGHBOURS", "NOTIFY", "LEAVE", "FORWARD", "RESULT",
-	"ADD_PROVIDER", "GET_PROVIDERS", "PUT_VALUE", "GET_VALUE", "HAND_OVER",
+	"ADD_PROVIDER", "GET_PROVIDERS", "PUT_VALUE", "GET_VALUE", "HAND_OVER", "SYNC",
 }
 
 // String is the type's name in the description of the wire format.
@@ -200,6 +203,23 @@ type (
 	// HandOverAnswer says how many were taken.
 	HandOverAnswer struct{ Taken int }
 
+	// SyncRequest asks whether the receiver has the records that the sender has
+	// of the keys after After and up to Upto.
+	SyncRequest struct {
+		After, Upto overlay.ID
+		// Digest is the sum of the fingerprints of the sender's records there, Count
+		// their number.
+		Digest uint64
+		Count  int
+	}
+	// SyncAnswer says what it has.
+	SyncAnswer struct {
+		// Same says that count and sum are the receiver's too.
+		Same bool
+		// Have are the fingerprints of its records there if they are not.
+		Have []uint64
+	}
+
 	// Unknown stands for a message of a type that this version does not know, so
 	// that the machine can count and refuse it. It is never sent.
 	Unknown struct{ Number MessageType }
@@ -217,8 +237,8 @@ type Hop struct {
 
 // ProviderRecord says that Provider had the content of Key.
 type ProviderRecord struct {
-	// Key is the pre-image.
-	Key      []byte
+	// Key is the place of the key: holders need not know what is provided.
+	Key      overlay.ID
 	Provider *overlay.Contact
 	// Age is the time since the provider last said so, as far as the sender knows.
 	Age time.Duration
@@ -303,6 +323,12 @@ func (*HandOverRequest) Type() MessageType { return TypeHandOver }
 
 // Type implements [Message].
 func (*HandOverAnswer) Type() MessageType { return TypeHandOver | TypeAnswer }
+
+// Type implements [Message].
+func (*SyncRequest) Type() MessageType { return TypeSync }
+
+// Type implements [Message].
+func (*SyncAnswer) Type() MessageType { return TypeSync | TypeAnswer }
 
 // Type implements [Message].
 func (u *Unknown) Type() MessageType { return u.Number }

@@ -23,13 +23,26 @@ func (m *Machine) start(ev overlay.Start) {
 		fail(refused(ErrLimit))
 		return
 	}
+	var err error
 	switch q := ev.Query.(type) {
 	case overlay.FindClosest:
-		if err := m.startClosest(ev.Op, q); err != nil {
-			fail(err)
-		}
+		err = m.startClosest(ev.Op, q)
+	case overlay.Provide:
+		err = m.startProvide(ev.Op, q)
+	case overlay.StopProviding:
+		m.records.publisher.stop(q.Key)
+		m.emit(overlay.Done{Op: ev.Op})
+	case overlay.FindProviders:
+		err = m.startSearch(ev.Op, q)
+	case overlay.PutValue:
+		err = m.startPut(ev.Op, q)
+	case overlay.GetValue:
+		err = m.startGet(ev.Op, q)
 	default:
-		fail(refused(ErrUnknownMessage))
+		err = refused(ErrUnknownMessage)
+	}
+	if err != nil {
+		fail(err)
 	}
 }
 

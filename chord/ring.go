@@ -70,6 +70,7 @@ func (r *ring) setPredecessor(c *overlay.Contact) {
 	}
 	r.pred = c
 	r.changed = true
+	m.records.moved()
 	m.emit(overlay.Changed{})
 	if c != nil && len(r.succ) == 0 {
 		r.soon() // alone until now: the predecessor is the successor too
@@ -105,6 +106,7 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 	r.version += 2
 	if moved {
 		r.changed = true
+		m.records.moved()
 		m.emit(overlay.Changed{})
 	}
 }

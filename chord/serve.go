@@ -61,6 +61,9 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 		m.ring.left(sender)
 		return &LeaveAnswer{}, nil
 	}
+	if answer, ok, err := m.records.serve(sender, ev.Server, msg, reach); ok {
+		return answer, err
+	}
 	return nil, bad(ErrUnknownMessage, "%s", msg.Type())
 }
 

@@ -1,12 +1,11 @@
 package kademlia
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"time"
 
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
+	"ringswap/overlay/record"
 	"ringswap/overlay/scope"
 )
 
@@ -97,17 +96,8 @@ func (p *publisher) schedule(pub *published) {
 	if p.origin == 0 {
 		p.origin = 1 + time.Duration(m.cfg.Rand.Int64N(int64(interval)))
 	}
-	id := pub.key.ID()
-	turn, _ := bits.Mul64(binary.BigEndian.Uint64(id[:8]), uint64(interval))
-	wait := (time.Duration(turn) + p.origin - time.Duration(m.now.UnixNano()%int64(interval))) % interval
-	if wait < 0 {
-		wait += interval
-	}
-	if wait < interval/8 {
-		wait += interval
-	}
 	m.timers.Stop(pub.alarm)
-	pub.alarm = m.after(wait, func() { p.announce(pub) })
+	pub.alarm = m.after(record.Turn(m.now, pub.key.ID(), interval, p.origin), func() { p.announce(pub) })
 }
 
 // retryIn brings the key's next announcement forward.

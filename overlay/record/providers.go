@@ -98,6 +98,15 @@ func (t *Providers) Add(key overlay.ID, c *overlay.Contact, expires time.Time) e
 	return nil
 }
 
+// Room reports whether a key can have one more provider without another's losing
+// its place: what is known by hearsay should not displace anybody.
+func (t *Providers) Room(key overlay.ID) bool {
+	if set := t.set(key); set != nil {
+		return len(set.records) < t.limits.PerKey
+	}
+	return true
+}
+
 // find returns the index of the provider's record, or -1.
 func (s *providerSet) find(p peer.ID) int {
 	for i := range s.records {
