@@ -16,6 +16,8 @@ type View struct {
 	Fingers     []ContactView    // the nearest first; successors are not repeated
 	// Cached is the number of contacts that are neither; Entries that of all.
 	Cached, Entries int
+	// Provided is the number of keys that this node announces.
+	Provided int
 	// Remembered is the number of nodes that fell silent and may come back.
 	Remembered int
 	// Sent counts all requests sent, Failed those that got no answer.
@@ -48,7 +50,8 @@ func (e *entry) view() ContactView {
 func (m *Machine) View() View {
 	v := View{
 		Self: *m.self, Server: m.server, Entries: len(m.index.list), Remembered: len(m.memory.list),
-		Sent: m.requests.sent, Failed: m.requests.failed, RoundTrip: m.requests.trip.Smoothed(),
+		Provided: len(m.records.publisher.list),
+		Sent:     m.requests.sent, Failed: m.requests.failed, RoundTrip: m.requests.trip.Smoothed(),
 		Refused: make(map[string]uint64),
 	}
 	if p := m.ring.pred; p != nil {

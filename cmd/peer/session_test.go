@@ -290,7 +290,7 @@ func TestUsageErrors(t *testing.T) {
 		"add x --replicas 0":           "between 1 and 100",
 		"run --listen nope":            "not a multiaddress",
 		"run --bootstrap /ip4/1.2.3.4": "/p2p/PEERID",
-		"run --overlay chord":          "this version has kademlia",
+		"run --overlay pastry":         "this version has chord and kademlia",
 		"run --network a/b":            "network name",
 		"run --limit-up fast":          "not a rate",
 		"pin":                          "ls, add or rm",

@@ -60,6 +60,7 @@ func newRouting(cfg Config, self overlay.Contact) (routing, error) {
 // routings are the overlays of this version.
 var routings = map[string]func(Config, overlay.Contact) (routing, error){
 	OverlayKademlia: newKademlia,
+	OverlayChord:    newChord,
 }
 
 // Overlays lists the names of the overlays of this version.

@@ -1,0 +1,108 @@
+package node
+
+import (
+	"time"
+
+	"ringswap/chord"
+	"ringswap/overlay"
+	"ringswap/overlay/record"
+)
+
+// chordRouting is Chord as a node uses it.
+type chordRouting struct {
+	*chord.Machine
+	bits int // of a digit of the fingers' table
+}
+
+func newChord(_ Config, self overlay.Contact) (routing, error) {
+	const bits = 4
+	m, err := chord.New(chord.Config{
+		Self: self, Server: true, Rand: newRand(),
+		Fingers: chord.FingerConfig{Bits: bits},
+	})
+	return chordRouting{m, bits}, err
+}
+
+func (c chordRouting) core() overlay.Machine       { return c.Machine }
+func (chordRouting) codec() overlay.Codec          { return chord.Codec{} }
+func (chordRouting) protocol() string              { return "chord/1.0.0" }
+func (c chordRouting) contacts() []overlay.Contact { return c.Contacts() }
+
+// left is the way clockwise: a key belongs to the first node at or after it.
+func (chordRouting) left(at, key overlay.ID) overlay.ID { return key.Sub(at) }
+
+// rejoin is frequent: two rings that were apart stay so, whatever lookups do,
+// until a node of one hears of the other's.
+func (chordRouting) rejoin() time.Duration { return time.Minute }
+
+func (c chordRouting) role() (entries int, server bool) {
+	v := c.View()
+	return v.Entries, v.Server
+}
+
+func (c chordRouting) view(now time.Time, r *Ring) {
+	v := c.View()
+	r.Server, r.Entries, r.RTT = v.Server, v.Entries, ms(v.RoundTrip)
+	r.Sent, r.Asked, r.Cached = v.Sent, v.Sent, v.Cached
+	r.Kept = c.kept()
+	r.Provided = v.Provided
+	if p := v.Predecessor; p != nil {
+		before := ringPeer(*p, v.Self.ID.Sub(p.ID))
+		r.Predecessor = &before
+	}
+	for _, s := range v.Successors {
+		r.Successors = append(r.Successors, ringNode(now, v.Self.ID, s))
+	}
+	for _, f := range v.Fingers {
+		d := f.Contact.ID.Sub(v.Self.ID)
+		row, digit, from := interval(c.bits, d)
+		r.Fingers = append(r.Fingers, Finger{
+			Row: row, Digit: digit, From: share(from), RingPeer: ringNode(now, v.Self.ID, f),
+		})
+	}
+}
+
+// ringNode is a contact as seen from self along the ring.
+func ringNode(now time.Time, self overlay.ID, c chord.ContactView) RingPeer {
+	p := ringPeer(c.Contact, c.Contact.ID.Sub(self))
+	p.RTT = ms(c.RoundTrip)
+	if !c.Seen.IsZero() {
+		p.Seen = ago(now, c.Seen)
+	}
+	return p
+}
+
+// interval is the part of the ring that a finger at a distance stands for: the
+// place of the distance's first digit that is not zero, that digit, and the
+// distance at which the part begins. A digit has so many bits, 1 to 8.
+func interval(bits int, d overlay.ID) (row, digit int, from overlay.ID) {
+	if d.IsZero() {
+		return 0, 0, from
+	}
+	row = d.LeadingZeros() / bits
+	for i := row * bits; i < (row+1)*bits; i++ {
+		digit <<= 1
+		if i < 8*overlay.IDBytes && d[i/8]&(0x80>>(i%8)) != 0 {
+			digit |= 1
+			from[i/8] |= 0x80 >> (i % 8)
+		}
+	}
+	return row, digit, from
+}
+
+func (c chordRouting) snapshot() record.Snapshot { return c.Records() }
+
+func (c chordRouting) restore(now time.Time, kept record.Snapshot) int {
+	return c.RestoreRecords(now, kept)
+}
+
+// kept counts what is kept for others.
+func (c chordRouting) kept() (k Kept) {
+	s := c.Records()
+	keys := make(map[overlay.ID]bool)
+	for _, p := range s.Providers {
+		keys[p.Key] = true
+	}
+	k.Keys, k.Records, k.Values = len(keys), len(s.Providers), len(s.Values)
+	return k
+}
