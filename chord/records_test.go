@@ -105,6 +105,24 @@ func (k *keepers) kept(keys []overlay.Key, provider *overlaytest.Node) {
 	}
 }
 
+// TestViewCounts: a view counts the records that a snapshot would copy.
+func TestViewCounts(t *testing.T) {
+	k := newKeepers(t, 12, 5)
+	k.fill(k.Nodes()[0], 20)
+	for _, n := range k.Nodes() {
+		m := n.Machine.(*chord.Machine)
+		v, s := m.View(), m.Records()
+		keys := make(map[overlay.ID]bool)
+		for _, p := range s.Providers {
+			keys[p.Key] = true
+		}
+		if v.Keys != len(keys) || v.Records != len(s.Providers) || v.Values != len(s.Values) {
+			t.Errorf("%d keys, %d records and %d values are counted of %d, %d and %d",
+				v.Keys, v.Records, v.Values, len(keys), len(s.Providers), len(s.Values))
+		}
+	}
+}
+
 // fill stores n keys from a node.
 func (k *keepers) fill(from *overlaytest.Node, n int) (keys []overlay.Key) {
 	k.t.Helper()

@@ -16,8 +16,9 @@ type View struct {
 	Fingers     []ContactView    // the nearest first; successors are not repeated
 	// Cached is the number of contacts that are neither; Entries that of all.
 	Cached, Entries int
-	// Provided is the number of keys that this node announces.
-	Provided int
+	// Provided is the number of keys that this node announces; Keys, Records and
+	// Values are what it keeps for others.
+	Provided, Keys, Records, Values int
 	// Remembered is the number of nodes that fell silent and may come back.
 	Remembered int
 	// Sent counts all requests sent, Failed those that got no answer.
@@ -50,8 +51,9 @@ func (e *entry) view() ContactView {
 func (m *Machine) View() View {
 	v := View{
 		Self: *m.self, Server: m.server, Entries: len(m.index.list), Remembered: len(m.memory.list),
-		Provided: len(m.records.publisher.list),
-		Sent:     m.requests.sent, Failed: m.requests.failed, RoundTrip: m.requests.trip.Smoothed(),
+		Provided: len(m.records.publisher.list), Keys: m.records.providers.Len(),
+		Records: m.records.providers.Records(), Values: m.records.values.Len(),
+		Sent: m.requests.sent, Failed: m.requests.failed, RoundTrip: m.requests.trip.Smoothed(),
 		Refused: make(map[string]uint64),
 	}
 	if p := m.ring.pred; p != nil {

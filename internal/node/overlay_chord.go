@@ -44,8 +44,7 @@ func (c chordRouting) view(now time.Time, r *Ring) {
 	v := c.View()
 	r.Server, r.Entries, r.RTT = v.Server, v.Entries, ms(v.RoundTrip)
 	r.Sent, r.Asked, r.Cached = v.Sent, v.Sent, v.Cached
-	r.Kept = c.kept()
-	r.Provided = v.Provided
+	r.Kept = Kept{Provided: v.Provided, Keys: v.Keys, Records: v.Records, Values: v.Values}
 	if p := v.Predecessor; p != nil {
 		before := ringPeer(*p, v.Self.ID.Sub(p.ID))
 		r.Predecessor = &before
@@ -94,15 +93,4 @@ func (c chordRouting) snapshot() record.Snapshot { return c.Records() }
 
 func (c chordRouting) restore(now time.Time, kept record.Snapshot) int {
 	return c.RestoreRecords(now, kept)
-}
-
-// kept counts what is kept for others.
-func (c chordRouting) kept() (k Kept) {
-	s := c.Records()
-	keys := make(map[overlay.ID]bool)
-	for _, p := range s.Providers {
-		keys[p.Key] = true
-	}
-	k.Keys, k.Records, k.Values = len(keys), len(s.Providers), len(s.Values)
-	return k
 }
