@@ -21,7 +21,8 @@
 //   - records.go: what is kept for others; provide.go, values.go: storing and
 //     finding it; handover.go: keeping it where it belongs while nodes come and go
 //   - message.go, codec.go, decode.go: what travels
-//   - view.go: a picture of the machine; zave.go: what must hold of all together
+//   - view.go: a picture of the machine; zave.go: what must hold of all together,
+//     and zave_monitor.go: the same after every event of a run
 //
 // Not there yet: recursive lookups (FORWARD and RESULT are refused, and so is
 // Lookup.Recursive), and the traffic of Cache.Budget: the cache learns from what

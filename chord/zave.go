@@ -24,9 +24,10 @@ type State struct {
 // every member has a live entry in its list; there is one ring, in order, which
 // every other member reaches; and, if there are more than r members, at least r+1
 // of them are principals: skipped by no two adjacent entries of anybody's
-// list. A single member is a ring. A ring that grows from fewer than r+1 members
-// has that many principals only once it has settled: Zave's proof begins there.
-// states is not kept.
+// list. A ring that grows from fewer than r+1 members has that many principals
+// only once it has settled: Zave's proof begins there. Among fewer than r+1, one
+// without any successor, as whoever begins a ring is, counts as its own; so a
+// single member is a ring. states is not kept.
 func CheckRing(states []State) error {
 	r := newRingCheck(states)
 	if len(r.members) < 2 {
@@ -57,6 +58,9 @@ func newRingCheck(states []State) *ringCheck {
 	r.best = make([]int, len(r.members))
 	for i, s := range r.members {
 		r.best[i] = -1
+		if len(s.Successors) == 0 && len(r.members) <= s.R {
+			r.best[i] = i
+		}
 		for _, id := range s.Successors {
 			if j, ok := r.at(id); ok {
 				r.best[i] = j
@@ -74,17 +78,24 @@ func (r *ringCheck) at(id overlay.ID) (int, bool) {
 
 func (r *ringCheck) checkLists() error {
 	for _, s := range r.members {
-		if len(s.Successors) > s.R {
-			return fmt.Errorf("%s has %d successors, more than %d", s.Self.Short(), len(s.Successors), s.R)
+		if err := s.checkList(); err != nil {
+			return err
 		}
-		var last overlay.ID
-		for _, id := range s.Successors {
-			d := id.Sub(s.Self)
-			if d.Compare(last) <= 0 {
-				return fmt.Errorf("%w: %s in the list of %s", ErrDisorder, id.Short(), s.Self.Short())
-			}
-			last = d
+	}
+	return nil
+}
+
+func (s *State) checkList() error {
+	if len(s.Successors) > s.R {
+		return fmt.Errorf("%s has %d successors, more than %d", s.Self.Short(), len(s.Successors), s.R)
+	}
+	var last overlay.ID
+	for _, id := range s.Successors {
+		d := id.Sub(s.Self)
+		if d.Compare(last) <= 0 {
+			return fmt.Errorf("%w: %s in the list of %s", ErrDisorder, id.Short(), s.Self.Short())
 		}
+		last = d
 	}
 	return nil
 }
@@ -196,8 +207,14 @@ func CheckProgress(states []State) error {
 		return nil
 	}
 	r := newRingCheck(states)
+	member := func(id overlay.ID) *State {
+		if i, ok := r.at(id); ok {
+			return r.members[i]
+		}
+		return nil
+	}
 	for _, s := range r.members {
-		if r.wouldChange(s) {
+		if s.wouldChange(member) {
 			return nil
 		}
 	}
@@ -205,32 +222,40 @@ func CheckProgress(states []State) error {
 }
 
 // wouldChange reports whether a stabilization by s, or the notification that it
-// ends with, would change a member.
-func (r *ringCheck) wouldChange(s *State) bool {
+// ends with, would change a member. member returns the state of one, or nil.
+func (s *State) wouldChange(member func(overlay.ID) *State) bool {
 	if len(s.Successors) == 0 {
 		return s.HasPredecessor
 	}
-	j, ok := r.at(s.Successors[0])
-	if !ok {
-		return true // dead, and dropped from the list
-	}
-	next := r.members[j]
-	list := append([]overlay.ID{next.Self}, next.Successors...)
-	for i, id := range list { // lists stop short of coming around
-		if i > 0 && id.Sub(s.Self).Compare(list[i-1].Sub(s.Self)) <= 0 {
-			list = list[:i]
-			break
-		}
-	}
-	if !slices.Equal(list[:min(len(list), s.R)], s.Successors) {
+	next := member(s.Successors[0])
+	switch {
+	case next == nil, // dead, and dropped from the list
+		!s.follows(next), // whose list is taken over
+		!next.HasPredecessor:
 		return true
 	}
-	if next.HasPredecessor {
-		_, lives := r.at(next.Predecessor)
-		if lives && between(s.Self, next.Predecessor, next.Self) {
-			return true
-		}
-		return next.Predecessor != s.Self && (!lives || between(next.Predecessor, s.Self, next.Self))
+	lives := member(next.Predecessor) != nil
+	if lives && between(s.Self, next.Predecessor, next.Self) {
+		return true // it is adopted
 	}
-	return true
+	return next.Predecessor != s.Self && (!lives || between(next.Predecessor, s.Self, next.Self))
+}
+
+// follows reports whether the list of s is what it becomes by taking over that of
+// its first successor, which stops short of coming around to s.
+func (s *State) follows(next *State) bool {
+	last := s.Successors[0].Sub(s.Self)
+	n := 1
+	for _, id := range next.Successors {
+		d := id.Sub(s.Self)
+		if n == s.R || d.Compare(last) <= 0 {
+			break
+		}
+		if n == len(s.Successors) || s.Successors[n] != id {
+			return false
+		}
+		last = d
+		n++
+	}
+	return n == len(s.Successors)
 }
