@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"ringswap/transfer/swap/pick"
+
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -18,7 +20,7 @@ type part struct {
 
 // inbox is what has come and is not yet delivered. The session's lock guards it.
 type inbox struct {
-	arrivals map[blockKey]*arrival // of the active blocks
+	arrivals map[pick.Key]*arrival // of the active blocks
 	full     []*arrival            // those that are complete, for the workers
 	work     *sync.Cond            // full has something, or the session closes
 	buffers  bufferPool
@@ -26,7 +28,7 @@ type inbox struct {
 
 // arrival is what has come of an active block.
 type arrival struct {
-	key   blockKey
+	key   pick.Key
 	job   *job
 	cid   cid.Cid
 	parts []part
@@ -115,6 +117,7 @@ type bufferPool struct {
 }
 
 const (
+	tinyBuffer  = 16 << 10 // is not kept
 	smallBuffer = 256 << 10
 	largeBuffer = 1 << 20
 	maxIdle     = 16 // of each size
@@ -123,7 +126,7 @@ const (
 // get returns a buffer of n bytes, of undefined content.
 func (p *bufferPool) get(n int) []byte {
 	switch {
-	case n <= minRange || n > largeBuffer:
+	case n <= tinyBuffer || n > largeBuffer:
 		return make([]byte, n) // short-lived small ones are the collector's trade
 	case n <= smallBuffer:
 		return take(&p.small, smallBuffer)[:n]

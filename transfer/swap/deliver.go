@@ -1,11 +1,13 @@
 package swap
 
+import "ringswap/transfer/swap/pick"
+
 // arrival returns what has come of an active block. s.mu is held.
-func (s *Session) arrival(key blockKey) *arrival {
+func (s *Session) arrival(key pick.Key) *arrival {
 	v := s.in.arrivals[key]
 	if v == nil {
-		j := s.jobs[key.job]
-		v = &arrival{key: key, job: j, cid: j.chunks[key.index].Cid}
+		j := s.jobs[key.Job]
+		v = &arrival{key: key, job: j, cid: j.chunks[key.Index].Cid}
 		s.in.arrivals[key] = v
 	}
 	return v
@@ -63,7 +65,7 @@ func (s *Session) verify(v *arrival) bool {
 			v.discard(-1, &s.in.buffers)
 			return false
 		}
-		s.picker.failed(v.key)
+		s.picker.Failed(v.key)
 		s.pump() // which discards the parts
 		return false
 	}
@@ -73,7 +75,7 @@ func (s *Session) verify(v *arrival) bool {
 		v.put(part{data: data})
 	}
 	for _, id := range liars {
-		s.picker.ban(id, "sent part of a block that did not match its CID")
+		s.picker.Ban(id, "sent part of a block that did not match its CID")
 	}
 	if v.job.ended {
 		v.discard(-1, &s.in.buffers)
@@ -101,7 +103,7 @@ func (s *Session) handOver(v *arrival) {
 		s.give(v)
 		return
 	}
-	j.ready[v.key.index] = v
+	j.ready[v.key.Index] = v
 	if j.handing {
 		return
 	}
@@ -109,7 +111,7 @@ func (s *Session) handOver(v *arrival) {
 	for !j.ended && j.ready[j.next] != nil {
 		v := j.ready[j.next]
 		delete(j.ready, j.next)
-		j.next = j.todo.next(j.next + 1)
+		j.next = j.todo.Next(j.next + 1)
 		s.give(v)
 	}
 	j.handing = false
@@ -119,7 +121,7 @@ func (s *Session) give(v *arrival) {
 	j := v.job
 	v.busy = true
 	s.mu.Unlock()
-	err := j.deliver(v.key.index, v.parts[0].data)
+	err := j.deliver(v.key.Index, v.parts[0].data)
 	s.mu.Lock()
 	v.busy = false
 	v.discard(-1, &s.in.buffers)
@@ -127,9 +129,9 @@ func (s *Session) give(v *arrival) {
 		return
 	}
 	delete(s.in.arrivals, v.key)
-	s.picker.settled(v.key)
+	s.picker.Settled(v.key)
 	j.finished++
-	if err != nil || j.finished == j.todo.count {
+	if err != nil || j.finished == j.todo.Count() {
 		s.endJob(j, err)
 		return
 	}

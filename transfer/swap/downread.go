@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"ringswap/transfer/swap/bitset"
+	"ringswap/transfer/swap/pick"
 	"ringswap/transfer/swap/wire"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -23,10 +25,10 @@ func (p *downstream) read(ctx context.Context, st network.Stream, began time.Tim
 		return errNoState
 	}
 	rtt := time.Since(began)
-	p.s.step(func(k *picker, now time.Time) {
+	p.s.step(func(k *pick.Picker, now time.Time) {
 		p.rtt = rtt
 		p.status = PeerConnected
-		k.addPeer(now, p.id, rtt)
+		k.AddPeer(now, p.id, rtt)
 	})
 	for {
 		if err := p.frame(ctx, st, r, h); err != nil {
@@ -114,13 +116,13 @@ func (p *downstream) state(ctx context.Context, st network.Stream, m wire.State)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.s.step(func(k *picker, _ time.Time) {
+	p.s.step(func(k *pick.Picker, _ time.Time) {
 		p.holds = m
-		have := newBitset(0)
+		have := bitset.New(0)
 		if m.Status == wire.StatusPartial {
-			have = newBitset(int(m.Chunks))
+			have = bitset.New(int(m.Chunks))
 		}
-		k.setState(p.id, m.Status == wire.StatusComplete, have)
+		k.SetState(p.id, m.Status == wire.StatusComplete, have)
 	})
 	return nil
 }
@@ -130,7 +132,7 @@ func (p *downstream) bitmap(m wire.Bitmap) error {
 		return errBeyond
 	}
 	var err error
-	p.s.step(func(k *picker, _ time.Time) {
+	p.s.step(func(k *pick.Picker, _ time.Time) {
 		for i := range m.Bits {
 			for bit := range 8 {
 				if m.Bits[i]&(1<<bit) == 0 {
@@ -141,7 +143,7 @@ func (p *downstream) bitmap(m wire.Bitmap) error {
 					err = errBeyond
 					return
 				}
-				k.addHave(p.id, wire.Run{First: c, Count: 1})
+				k.AddHave(p.id, int(c), 1)
 			}
 		}
 	})
@@ -153,9 +155,9 @@ func (p *downstream) have(m wire.Have) error {
 	if p.holds.Status != wire.StatusPartial || last.First+last.Count > p.holds.Chunks {
 		return errBeyond
 	}
-	p.s.step(func(k *picker, _ time.Time) {
+	p.s.step(func(k *pick.Picker, _ time.Time) {
 		for _, run := range m.Runs {
-			k.addHave(p.id, run)
+			k.AddHave(p.id, int(run.First), int(run.Count))
 		}
 	})
 	return nil
@@ -163,13 +165,13 @@ func (p *downstream) have(m wire.Have) error {
 
 func (p *downstream) refused(m wire.Refuse) error {
 	err := errUnasked
-	p.s.step(func(k *picker, now time.Time) {
+	p.s.step(func(k *pick.Picker, now time.Time) {
 		r := p.requests[m.ID]
 		if r == nil {
 			return
 		}
 		err = nil
-		k.refused(now, p.id, m.ID, m.Reason)
+		k.Refused(now, p.id, m.ID, m.Reason)
 		p.s.pump() // keeps what came before the refusal, while r is still there
 		delete(p.requests, m.ID)
 		p.s.in.buffers.put(r.buf)
@@ -253,7 +255,7 @@ func (p *downstream) arrived(q *request, n int) (lost bool) {
 	if s.closed {
 		return true
 	}
-	wanted, more := s.picker.received(time.Now(), p.id, q.id, n)
+	wanted, more := s.picker.Received(time.Now(), p.id, q.id, n)
 	if !wanted {
 		q.lost = true
 	}
@@ -272,8 +274,8 @@ func (p *downstream) answered(q *request) {
 	if s.closed {
 		return
 	}
-	key, full := s.picker.finished(time.Now(), p.id, q.id)
-	if q.lost || key == (blockKey{}) {
+	key, full := s.picker.Finished(time.Now(), p.id, q.id)
+	if q.lost || key == (pick.Key{}) {
 		s.in.buffers.put(q.buf)
 	} else {
 		v := s.arrival(key)

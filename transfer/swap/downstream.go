@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ringswap/transfer/swap/pick"
 	"ringswap/transfer/swap/wire"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -61,7 +62,7 @@ type downstream struct {
 // more.
 type request struct {
 	id   uint64
-	key  blockKey
+	key  pick.Key
 	off  int
 	n    int // 0 for a whole block of unknown size
 	buf  []byte
@@ -241,7 +242,7 @@ func (p *downstream) finish() {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.picker.removePeer(p.id, p.banned)
+	s.picker.RemovePeer(p.id, p.banned)
 	if !s.closed {
 		s.pump() // keeps what came of the requests
 	}
@@ -252,9 +253,9 @@ func (p *downstream) finish() {
 }
 
 // request queues a Want. s.mu is held.
-func (p *downstream) request(a action, j *job) {
-	p.requests[a.req] = &request{id: a.req, key: a.key, off: a.off, n: a.n}
-	w := wire.Want{ID: a.req, Cid: j.chunks[a.key.index].Cid, Offset: uint64(a.off), Length: uint64(a.n)}
+func (p *downstream) request(a pick.Action, j *job) {
+	p.requests[a.Req] = &request{id: a.Req, key: a.Key, off: a.Off, n: a.N}
+	w := wire.Want{ID: a.Req, Cid: j.chunks[a.Key.Index].Cid, Offset: uint64(a.Off), Length: uint64(a.N)}
 	p.outbox = w.Append(p.outbox)
 	signal(p.wrote)
 }

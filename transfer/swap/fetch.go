@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"ringswap/transfer/dag"
+	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 
 	"github.com/ipfs/go-cid"
@@ -33,7 +34,7 @@ type ChunkFetch struct {
 type job struct {
 	id      int
 	chunks  []dag.Chunk
-	todo    *bitset // to be delivered
+	todo    *bitset.Set // to be delivered
 	order   Order
 	deliver Deliver
 
@@ -54,7 +55,7 @@ type job struct {
 // delivered, or with the first error of Deliver, ErrNoProviders, ErrClosed or
 // ctx's error; nothing is delivered after it has returned.
 func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
-	todo, sizes := newBitset(len(f.Chunks)), make([]int, len(f.Chunks))
+	todo, sizes := bitset.New(len(f.Chunks)), make([]int, len(f.Chunks))
 	for i, c := range f.Chunks {
 		if f.Missing != nil && !f.Missing(i) {
 			continue
@@ -66,7 +67,7 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 			return fmt.Errorf("swap: chunk %d has %d bytes", i, c.Size)
 		}
 		sizes[i] = c.Size
-		todo.set(i)
+		todo.Add(i)
 	}
 	return s.fetch(ctx, &job{chunks: f.Chunks, order: f.Order, deliver: f.Deliver}, sizes, todo, true)
 }
@@ -76,13 +77,13 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 // for several at a time, in any order, and not after Blocks has returned. The
 // errors are those of FetchChunks.
 func (s *Session) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error {
-	todo, chunks := newBitset(len(cids)), make([]dag.Chunk, len(cids))
+	todo, chunks := bitset.New(len(cids)), make([]dag.Chunk, len(cids))
 	for i, c := range cids {
 		if err := CheckHash(c); err != nil {
 			return err
 		}
 		chunks[i].Cid = c
-		todo.set(i)
+		todo.Add(i)
 	}
 	return s.fetch(ctx, &job{chunks: chunks, deliver: each}, make([]int, len(cids)), todo, false)
 }
@@ -98,19 +99,19 @@ func (s *Session) Fetch(ctx context.Context, c cid.Cid) ([]byte, error) {
 	return out, err
 }
 
-func (s *Session) fetch(ctx context.Context, j *job, sizes []int, todo *bitset, chunks bool) error {
+func (s *Session) fetch(ctx context.Context, j *job, sizes []int, todo *bitset.Set, chunks bool) error {
 	j.done, j.ready = make(chan struct{}), make(map[int]*arrival)
-	if err := j.deliverLocal(todo, chunks); err != nil || todo.count == 0 {
+	if err := j.deliverLocal(todo, chunks); err != nil || todo.Count() == 0 {
 		return err
 	}
-	j.todo = todo.clone()
-	j.next = todo.next(0)
+	j.todo = todo.Clone()
+	j.next = todo.Next(0)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	j.id = s.picker.addJob(sizes, todo, j.order, chunks)
+	j.id = s.picker.AddJob(sizes, todo, j.order, chunks)
 	s.jobs[j.id] = j
 	s.pump()
 	s.mu.Unlock()
@@ -128,8 +129,8 @@ func (s *Session) fetch(ctx context.Context, j *job, sizes []int, todo *bitset, 
 
 // deliverLocal delivers what needs no peer: blocks whose CID holds their bytes,
 // and empty chunks.
-func (j *job) deliverLocal(todo *bitset, chunks bool) error {
-	for i := todo.next(0); i >= 0; i = todo.next(i + 1) {
+func (j *job) deliverLocal(todo *bitset.Set, chunks bool) error {
+	for i := todo.Next(0); i >= 0; i = todo.Next(i + 1) {
 		c := j.chunks[i]
 		var data []byte
 		if d, err := mh.Decode(c.Cid.Hash()); err == nil && d.Code == mh.IDENTITY {
@@ -143,7 +144,7 @@ func (j *job) deliverLocal(todo *bitset, chunks bool) error {
 		if err := j.deliver(i, data); err != nil {
 			return err
 		}
-		todo.clear(i)
+		todo.Remove(i)
 	}
 	return nil
 }
@@ -155,9 +156,9 @@ func (s *Session) endJob(j *job, err error) {
 	}
 	j.ended, j.err = true, err
 	delete(s.jobs, j.id)
-	s.picker.endJob(j.id)
+	s.picker.EndJob(j.id)
 	for key, v := range s.in.arrivals {
-		if key.job != j.id {
+		if key.Job != j.id {
 			continue
 		}
 		delete(s.in.arrivals, key)

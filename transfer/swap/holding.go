@@ -3,6 +3,7 @@ package swap
 import (
 	"sync"
 
+	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 )
 
@@ -12,7 +13,7 @@ import (
 // safe for concurrent use.
 type Holding struct {
 	mu      sync.Mutex
-	have    *bitset // nil if complete
+	have    *bitset.Set // nil if complete
 	chunks  int
 	log     []uint32      // chunks in the order of Add, from the first one on
 	changed chan struct{} // closed and replaced by every change; nil if nobody waits
@@ -23,7 +24,7 @@ type Holding struct {
 // is here yet. With 0 chunks, or more than wire.MaxChunks, peers are told of it
 // only once it is complete.
 func NewHolding(chunks int) *Holding {
-	return &Holding{have: newBitset(max(chunks, 0)), chunks: max(chunks, 0)}
+	return &Holding{have: bitset.New(max(chunks, 0)), chunks: max(chunks, 0)}
 }
 
 // CompleteHolding is the holding of a root that is here to the last block;
@@ -35,7 +36,7 @@ func CompleteHolding(chunks int) *Holding { return &Holding{chunks: max(chunks, 
 func (h *Holding) Add(i int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.have == nil || h.closed || !h.have.set(i) {
+	if h.have == nil || h.closed || !h.have.Add(i) {
 		return false
 	}
 	h.log = append(h.log, uint32(i))
@@ -59,7 +60,7 @@ func (h *Holding) Withdraw() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
-		h.closed, h.have, h.log = true, newBitset(0), nil
+		h.closed, h.have, h.log = true, bitset.New(0), nil
 		h.wake()
 	}
 }
@@ -71,7 +72,7 @@ func (h *Holding) Count() (have, chunks int) {
 	if h.have == nil {
 		return h.chunks, h.chunks
 	}
-	return h.have.count, h.chunks
+	return h.have.Count(), h.chunks
 }
 
 func (h *Holding) wake() {
@@ -88,7 +89,7 @@ func (h *Holding) status() wire.Status {
 		return wire.StatusUnknown
 	case h.have == nil:
 		return wire.StatusComplete
-	case h.have.count == 0 || h.chunks > wire.MaxChunks:
+	case h.have.Count() == 0 || h.chunks > wire.MaxChunks:
 		return wire.StatusUnknown
 	}
 	return wire.StatusPartial
@@ -130,10 +131,10 @@ func (h *Holding) appendState(b []byte) []byte {
 	if status != wire.StatusPartial {
 		return b
 	}
-	for at := 0; at < len(h.have.b); at += wire.MaxBitmap {
-		part := h.have.b[at:min(at+wire.MaxBitmap, len(h.have.b))]
+	for at := 0; at < len(h.have.Bytes()); at += wire.MaxBitmap {
+		part := h.have.Bytes()[at:min(at+wire.MaxBitmap, len(h.have.Bytes()))]
 		first := at * 8
-		if i := h.have.next(first); i < 0 || i >= first+8*len(part) {
+		if i := h.have.Next(first); i < 0 || i >= first+8*len(part) {
 			continue
 		}
 		b = wire.Bitmap{First: uint64(first), Bits: part}.Append(b)

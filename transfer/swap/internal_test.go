@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 
+	"ringswap/transfer/swap/fair"
 	"ringswap/transfer/swap/wire"
 )
 
@@ -58,38 +58,6 @@ func TestVerify(t *testing.T) {
 		}
 		if err := Verify(c, data); !errors.Is(err, ErrHash) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestBitset(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	for range 200 {
-		n := rng.IntN(100)
-		s, oracle := newBitset(n), make(map[int]bool)
-		for range 200 {
-			i := rng.IntN(120) - 10
-			if rng.IntN(2) == 0 {
-				if got, want := s.set(i), i >= 0 && i < n && !oracle[i]; got != want {
-					t.Fatalf("set %d of %d: %v", i, n, got)
-				}
-				if i >= 0 && i < n {
-					oracle[i] = true
-				}
-			} else {
-				s.clear(i)
-				delete(oracle, i)
-			}
-			if s.has(i) != oracle[i] || s.count != len(oracle) {
-				t.Fatalf("after %d: has %v, count %d of %d", i, s.has(i), s.count, len(oracle))
-			}
-		}
-		var all []int
-		for i := s.next(-5); i >= 0; i = s.next(i + 1) {
-			all = append(all, i)
-		}
-		if len(all) != len(oracle) || !slices.IsSorted(all) {
-			t.Fatalf("members %v of %v", all, oracle)
 		}
 	}
 }
@@ -161,7 +129,7 @@ func TestHoldingTellsEverything(t *testing.T) {
 				t.Fatalf("seed %d: told %d of %d chunks, status %d of %d", seed, len(l.know), have, l.state, want)
 			}
 			for i := range l.know {
-				if !h.have.has(int(i)) {
+				if !h.have.Has(int(i)) {
 					t.Fatalf("seed %d: told of %d", seed, i)
 				}
 			}
@@ -222,63 +190,13 @@ func TestHoldingWakes(t *testing.T) {
 	}
 }
 
-func TestRoundRobinServesAllAlike(t *testing.T) {
-	rng := rand.New(rand.NewPCG(2, 2))
-	r := &RoundRobin{}
-	served := make(map[peer.ID]int)
-	var waiting []Candidate
-	for i := range 20 {
-		waiting = append(waiting, Candidate{Peer: peer.ID(fmt.Sprint(i))})
-	}
-	for range 4000 {
-		rng.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
-		i := r.Next(time.Time{}, waiting)
-		served[waiting[i].Peer]++
-	}
-	for p, n := range served {
-		if n != 200 {
-			t.Errorf("%s was served %d times of 4000", p, n)
-		}
-	}
-	// A newcomer is served next; a crowd that passes by leaves nothing behind.
-	waiting = append(waiting, Candidate{Peer: "new"})
-	if i := r.Next(time.Time{}, waiting); waiting[i].Peer != "new" {
-		t.Errorf("%s before the newcomer", waiting[i].Peer)
-	}
-	for i := range 100_000 {
-		r.Next(time.Time{}, []Candidate{{Peer: peer.ID(fmt.Sprint("x", i))}})
-	}
-	if len(r.turns) > 1000 {
-		t.Errorf("%d peers remembered", len(r.turns))
-	}
-}
-
-func TestLedgerKeepsTheImportant(t *testing.T) {
-	l := NewMemLedger(100)
-	for i := range 50 {
-		l.Sent(peer.ID(fmt.Sprint("friend", i)), 1000)
-		l.Received(peer.ID(fmt.Sprint("friend", i)), 1)
-	}
-	for i := range 10_000 {
-		l.Sent(peer.ID(fmt.Sprint("passer-by", i)), 1)
-	}
-	if len(l.accounts) > 100 {
-		t.Errorf("%d accounts", len(l.accounts))
-	}
-	for i := range 50 {
-		if s, r := l.Account(peer.ID(fmt.Sprint("friend", i))); s != 1000 || r != 1 {
-			t.Errorf("friend %d: sent %d, received %d", i, s, r)
-		}
-	}
-}
-
 // TestUploadsHoldTheRate hands out turns in virtual time: the rate is held to a
 // few per cent, equals get equal shares, and a change counts at once.
 func TestUploadsHoldTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = Rate(1 << 20)
 		u := &uploads{
-			throttle: NewThrottle(limit), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			throttle: NewThrottle(limit), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
 			max: 8 << 20, maxPeer: 1 << 20, patience: time.Hour,
 		}
 		defer u.close()
@@ -343,7 +261,7 @@ func TestUploadsHoldTheRate(t *testing.T) {
 func TestUploadsPress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
 			max: 8 * maxTurn, maxPeer: 2 * maxTurn, patience: time.Second,
 		}
 		killed := make(map[*turn]bool)
@@ -385,7 +303,7 @@ func TestThrottleIsShared(t *testing.T) {
 		spent, start := 0, time.Now()
 		for time.Since(start) < 50*time.Second {
 			n := min(th.avail(time.Now()), 40_000)
-			if n < minRange {
+			if n < minTurn {
 				n = 0
 			}
 			spent += n
@@ -413,7 +331,7 @@ func TestThrottleIsShared(t *testing.T) {
 func TestUploadsBearASlowLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &RoundRobin{},
+			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
 			max: 32 * maxTurn, maxPeer: 4 * maxTurn, patience: 2 * time.Second,
 		}
 		line := make(chan struct{}, 1) // 1 MiB a second

@@ -72,11 +72,8 @@ func (s *Session) Peers() []PeerStats {
 			Complete: p.holds.Status == wire.StatusComplete,
 			Nothing:  p.holds.Version != 0 && p.holds.Status == wire.StatusUnknown,
 		}
-		if k := s.picker.byID[p.id]; k != nil {
-			st.RTT, st.Asked, st.Chunks = k.rtt, k.asked, k.have.count
-			if k.got > 0 {
-				st.Rate = k.rate(now)
-			}
+		if k, ok := s.picker.Peer(now, p.id); ok {
+			st.RTT, st.Rate, st.Asked, st.Chunks = k.RTT, k.Rate, k.Asked, k.Have
 		}
 		out = append(out, st)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"ringswap/transfer/swap/fair"
+
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -41,7 +43,7 @@ type ServerConfig struct {
 	Patience time.Duration
 	// Choker decides who is served next: round robin. Ledger keeps the accounts:
 	// a MemLedger.
-	Choker Choker
+	Choker fair.Choker
 	Ledger Ledger
 }
 
@@ -54,7 +56,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	def(&c.HelloTimeout, 10*time.Second)
 	def(&c.Patience, 2*time.Second)
 	if c.Choker == nil {
-		c.Choker = &RoundRobin{}
+		c.Choker = &fair.RoundRobin{}
 	}
 	if c.Ledger == nil {
 		c.Ledger = NewMemLedger(0)

@@ -9,19 +9,20 @@ import (
 	"sync"
 	"time"
 
+	"ringswap/transfer/swap/pick"
+
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // Order is the order in which a session asks for chunks.
-type Order int
+type Order = pick.Order
 
+// The orders that there are: see package pick.
 const (
-	// Rarest asks first for what the fewest peers have, and begins anywhere.
-	Rarest Order = iota
-	// Sequential asks and delivers in the order of the chunks.
-	Sequential
+	Rarest     = pick.Rarest
+	Sequential = pick.Sequential
 )
 
 // SessionConfig says how a [Session] fetches. The zero value of every field but
@@ -105,7 +106,7 @@ type Session struct {
 	wakeup chan struct{}  // capacity 1: the deadline has come nearer
 
 	mu       sync.Mutex
-	picker   *picker
+	picker   *pick.Picker
 	jobs     map[int]*job
 	peers    map[peer.ID]*downstream
 	queue    []*downstream // waiting for a place
@@ -130,13 +131,13 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 	s := &Session{
 		cfg: cfg, host: h, root: root,
 		done: make(chan struct{}), wakeup: make(chan struct{}, 1),
-		picker: newPicker(pickerConfig{
-			budget: cfg.Buffer, stall: cfg.Stall,
-			rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
+		picker: pick.New(pick.Config{
+			Budget: cfg.Buffer, Stall: cfg.Stall,
+			Rand: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
 		}),
 		jobs: make(map[int]*job), peers: make(map[peer.ID]*downstream),
 	}
-	s.in = inbox{arrivals: make(map[blockKey]*arrival), work: sync.NewCond(&s.mu)}
+	s.in = inbox{arrivals: make(map[pick.Key]*arrival), work: sync.NewCond(&s.mu)}
 	s.wg.Add(1 + cfg.Workers)
 	go s.control()
 	for range cfg.Workers {
@@ -167,7 +168,7 @@ func (s *Session) Close() error {
 
 // step runs f on the picker and then does what the picker wants done. s.mu is
 // not held.
-func (s *Session) step(f func(k *picker, now time.Time)) {
+func (s *Session) step(f func(k *pick.Picker, now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
@@ -188,7 +189,7 @@ func (s *Session) pump() {
 			allow = min(allow, t.avail(now))
 		}
 	}
-	acts, used := s.picker.next(now, allow)
+	acts, used := s.picker.Next(now, allow)
 	s.slack = time.Time{}
 	for _, t := range s.cfg.Down {
 		if at := t.spend(now, used); at.After(s.slack) {
@@ -201,8 +202,8 @@ func (s *Session) pump() {
 	if s.slack.After(now.Add(maxSlack)) {
 		s.slack = now.Add(maxSlack) // a throttle may be opened meanwhile
 	}
-	d := earlier(s.picker.deadline(now), s.slack)
-	if starved := s.picker.starved(); !starved {
+	d := earlier(s.picker.Deadline(now), s.slack)
+	if starved := s.picker.Starved(); !starved {
 		s.starving = time.Time{}
 	} else if s.starving.IsZero() {
 		s.starving = now
@@ -217,28 +218,28 @@ func (s *Session) pump() {
 }
 
 // perform does one action of the picker. s.mu is held.
-func (s *Session) perform(a action) {
-	p := s.peers[a.peer]
-	switch a.kind {
-	case actRequest:
-		p.request(a, s.jobs[a.key.job])
-	case actCancel:
-		p.cancelRequest(a.req)
-	case actKeep:
-		if p == nil || s.jobs[a.key.job] == nil {
+func (s *Session) perform(a pick.Action) {
+	p := s.peers[a.Peer]
+	switch a.Kind {
+	case pick.Request:
+		p.request(a, s.jobs[a.Key.Job])
+	case pick.Cancel:
+		p.cancelRequest(a.Req)
+	case pick.Keep:
+		if p == nil || s.jobs[a.Key.Job] == nil {
 			return
 		}
-		if r := p.requests[a.req]; r != nil {
-			s.arrival(a.key).keep(a.off, r.buf[:a.n], &s.in.buffers, a.peer)
+		if r := p.requests[a.Req]; r != nil {
+			s.arrival(a.Key).keep(a.Off, r.buf[:a.N], &s.in.buffers, a.Peer)
 		}
-	case actDiscard:
-		if v := s.in.arrivals[a.key]; v != nil {
-			v.discard(a.off, &s.in.buffers)
+	case pick.Discard:
+		if v := s.in.arrivals[a.Key]; v != nil {
+			v.discard(a.Off, &s.in.buffers)
 		}
-	case actBan:
-		p.ban(a.reason)
-	case actDrop:
-		p.drop(a.reason)
+	case pick.Ban:
+		p.ban(a.Reason)
+	case pick.Drop:
+		p.drop(a.Reason)
 	}
 }
 
@@ -281,4 +282,12 @@ func (s *Session) giveUp(now time.Time) {
 		s.endJob(j, ErrNoProviders)
 	}
 	s.starving = time.Time{}
+}
+
+// earlier returns the earlier of two times of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"ringswap/transfer/swap/fair"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -20,7 +22,7 @@ type uploads struct {
 	patience time.Duration // how long a write may block while others wait
 
 	mu      sync.Mutex
-	choker  Choker
+	choker  fair.Choker
 	waiting []*turn       // in the order in which they came
 	writing []*turn       // in the order in which they were granted
 	bytes   int           // in writing
@@ -129,10 +131,10 @@ func (u *uploads) fitting() []*turn {
 	return fit
 }
 
-func (u *uploads) candidates(fit []*turn) []Candidate {
-	cs := make([]Candidate, len(fit))
+func (u *uploads) candidates(fit []*turn) []fair.Candidate {
+	cs := make([]fair.Candidate, len(fit))
 	for i, t := range fit {
-		cs[i] = Candidate{Peer: t.peer, Since: t.since, Bytes: t.bytes}
+		cs[i] = fair.Candidate{Peer: t.peer, Since: t.since, Bytes: t.bytes}
 		cs[i].Sent, cs[i].Received = u.ledger.Account(t.peer)
 	}
 	return cs

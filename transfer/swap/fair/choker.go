@@ -1,4 +1,4 @@
-package swap
+package fair
 
 import (
 	"time"

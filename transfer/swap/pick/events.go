@@ -1,4 +1,4 @@
-package swap
+package pick
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// received notes n more bytes of the answer to req. wanted is false if the
-// answer is no longer wanted; more says that next has something to ask.
-func (k *picker) received(now time.Time, id peer.ID, req uint64, n int) (wanted, more bool) {
+// Received notes n more bytes of the answer to req. wanted is false if the
+// answer is no longer wanted; more says that Next has something to ask.
+func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted, more bool) {
 	p := k.byID[id]
 	if p == nil {
 		return false, false
@@ -36,21 +36,22 @@ func (k *picker) received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	return !r.lost, p.wantsMore(now)
 }
 
-// finished notes the end of the answer to req. full says that the block now has
-// every byte, and is to be verified.
-func (k *picker) finished(now time.Time, id peer.ID, req uint64) (key blockKey, full bool) {
+// Finished notes the end of the answer to req, whose bytes then are a part of
+// key; the zero Key means that they are not wanted. full says that the block now
+// has every byte, and is to be verified.
+func (k *Picker) Finished(now time.Time, id peer.ID, req uint64) (key Key, full bool) {
 	p := k.byID[id]
 	if p == nil {
-		return blockKey{}, false
+		return Key{}, false
 	}
 	r := p.find(req)
 	if r == nil {
-		return blockKey{}, false
+		return Key{}, false
 	}
 	p.heard = now
 	p.end(r)
 	if r.lost {
-		return blockKey{}, false
+		return Key{}, false
 	}
 	b := r.blk
 	for i := range b.segs {
@@ -66,8 +67,8 @@ func (k *picker) finished(now time.Time, id peer.ID, req uint64) (key blockKey, 
 	return b.key, b.full
 }
 
-// refused notes that req will not be answered, or not to its end.
-func (k *picker) refused(now time.Time, id peer.ID, req uint64, reason wire.Reason) {
+// Refused notes that req will not be answered, or not to its end.
+func (k *Picker) Refused(now time.Time, id peer.ID, req uint64, reason wire.Reason) {
 	p := k.byID[id]
 	if p == nil {
 		return
@@ -99,7 +100,7 @@ func (k *picker) refused(now time.Time, id peer.ID, req uint64, reason wire.Reas
 }
 
 // lose gives up on r: what came of it is kept, the rest is free again.
-func (k *picker) lose(p *pickPeer, r *pickReq) {
+func (k *Picker) lose(p *pickPeer, r *pickReq) {
 	if r.lost {
 		return
 	}
@@ -120,7 +121,7 @@ func (k *picker) lose(p *pickPeer, r *pickReq) {
 		return
 	}
 	got := min(r.got, s.n)
-	k.acts = append(k.acts, action{kind: actKeep, peer: p.id, req: r.id, key: b.key, off: s.off, n: got})
+	k.acts = append(k.acts, Action{Kind: Keep, Peer: p.id, Req: r.id, Key: b.key, Off: s.off, N: got})
 	b.segs[i] = segment{off: s.off, n: got, state: segDone, peer: p}
 	if got < s.n {
 		b.segs = slices.Insert(b.segs, i+1, segment{off: s.off + got, n: s.n - got, peer: p})
@@ -128,17 +129,17 @@ func (k *picker) lose(p *pickPeer, r *pickReq) {
 }
 
 // restart throws away what has come of b.
-func (k *picker) restart(b *pickBlock) {
+func (k *Picker) restart(b *pickBlock) {
 	k.abandon(b)
-	b.size = b.job.sizes[b.key.index]
+	b.size = b.job.sizes[b.key.Index]
 	b.segs, b.full = []segment{{n: b.size}}, false
-	k.acts = append(k.acts, action{kind: actDiscard, key: b.key, off: -1})
+	k.acts = append(k.acts, Action{Kind: Discard, Key: b.key, Off: -1})
 }
 
 // releaseSolo frees the blocks that p alone was to give and now cannot.
-func (k *picker) releaseSolo(p *pickPeer) {
+func (k *Picker) releaseSolo(p *pickPeer) {
 	for _, b := range k.active {
-		if b.solo && !b.full && !p.has(b.job, b.key.index) &&
+		if b.solo && !b.full && !p.has(b.job, b.key.Index) &&
 			slices.ContainsFunc(b.segs, func(s segment) bool { return s.state != segFree && s.peer == p }) {
 			k.restart(b)
 			b.orphan = true
@@ -147,7 +148,7 @@ func (k *picker) releaseSolo(p *pickPeer) {
 }
 
 // distrust throws away what a liar gave to blocks that are not full.
-func (k *picker) distrust(p *pickPeer) {
+func (k *Picker) distrust(p *pickPeer) {
 	for _, b := range k.active {
 		if b.full {
 			continue // the hash will tell
@@ -156,22 +157,22 @@ func (k *picker) distrust(p *pickPeer) {
 			if s.state == segDone && s.peer == p {
 				b.segs[i] = segment{off: s.off, n: s.n}
 				b.orphan = true
-				k.acts = append(k.acts, action{kind: actDiscard, key: b.key, off: s.off})
+				k.acts = append(k.acts, Action{Kind: Discard, Key: b.key, Off: s.off})
 			}
 		}
 	}
 }
 
-// settled notes that a full block was verified and handed over.
-func (k *picker) settled(key blockKey) {
+// Settled notes that a full block was verified and handed over.
+func (k *Picker) Settled(key Key) {
 	if b := k.block(key); b != nil {
 		k.deactivate(b)
 	}
 }
 
-// failed notes that a full block does not match its CID. If one peer gave all
+// Failed notes that a full block does not match its CID. If one peer gave all
 // of it, that peer is banned; otherwise the block is to come from one alone.
-func (k *picker) failed(key blockKey) {
+func (k *Picker) Failed(key Key) {
 	b := k.block(key)
 	if b == nil {
 		return
@@ -180,7 +181,7 @@ func (k *picker) failed(key blockKey) {
 	k.restart(b)
 	b.orphan = true
 	if len(givers) == 1 {
-		k.ban(givers[0], "sent bytes that do not match their CID")
+		k.Ban(givers[0], "sent bytes that do not match their CID")
 		return
 	}
 	b.solo = true
@@ -196,24 +197,24 @@ func (b *pickBlock) givers() []peer.ID {
 	return ids
 }
 
-// ban removes a liar for good.
-func (k *picker) ban(id peer.ID, reason string) {
-	k.removePeer(id, true)
-	k.acts = append(k.acts, action{kind: actBan, peer: id, reason: reason})
+// Ban removes a liar for good.
+func (k *Picker) Ban(id peer.ID, reason string) {
+	k.RemovePeer(id, true)
+	k.acts = append(k.acts, Action{Kind: Ban, Peer: id, Reason: reason})
 }
 
 // dropSilent drops the peers that owe an answer and say nothing.
-func (k *picker) dropSilent(now time.Time) {
+func (k *Picker) dropSilent(now time.Time) {
 	for _, p := range slices.Clone(k.peers) {
-		if len(p.reqs) > 0 && now.Sub(p.heard) >= p.patience(k.cfg.stall) {
-			k.removePeer(p.id, false)
-			k.acts = append(k.acts, action{kind: actDrop, peer: p.id, reason: "stalled"})
+		if len(p.reqs) > 0 && now.Sub(p.heard) >= p.patience(k.cfg.Stall) {
+			k.RemovePeer(p.id, false)
+			k.acts = append(k.acts, Action{Kind: Drop, Peer: p.id, Reason: "stalled"})
 		}
 	}
 }
 
 // expire ends what was only for a while.
-func (k *picker) expire(now time.Time) {
+func (k *Picker) expire(now time.Time) {
 	for _, p := range k.peers {
 		if !p.undeny.IsZero() && !now.Before(p.undeny) {
 			p.denied, p.undeny, p.dry = nil, time.Time{}, false
@@ -221,9 +222,9 @@ func (k *picker) expire(now time.Time) {
 	}
 }
 
-// starved reports whether there is work and no peer that could do any of it
+// Starved reports whether there is work and no peer that could do any of it
 // now, counting those that are paused as able.
-func (k *picker) starved() bool {
+func (k *Picker) Starved() bool {
 	if len(k.jobs) == 0 {
 		return false
 	}
@@ -240,7 +241,7 @@ func (k *picker) starved() bool {
 			}
 		}
 		for _, b := range k.active {
-			if b.full || p.has(b.job, b.key.index) {
+			if b.full || p.has(b.job, b.key.Index) {
 				return false
 			}
 		}

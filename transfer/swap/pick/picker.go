@@ -1,51 +1,55 @@
-package swap
+package pick
 
 import (
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// This file and picker_*.go are the pure core of a session: which range of
-// which block is asked from which peer, who is too slow, who lied. The picker
-// has no clock, lock, goroutine or buffer; [Session] is the shell that feeds it
-// events and performs its actions.
-//
-// A block is active from its first request until it is settled: verified and
-// handed over, or given up. Active blocks are what costs memory, so their sum
-// is bounded; a block's bytes are cut into segments that come from whoever has
-// them, and a segment whose peer goes away keeps what has come.
-
-// blockKey names a block within a session: the index within a job.
-type blockKey struct {
-	job   int
-	index int
+// Key names a block within a session: the index within a job. Jobs count from
+// 1, so that the zero Key names none.
+type Key struct {
+	Job   int
+	Index int
 }
 
-// actionKind is what the picker wants done.
-type actionKind int
+// Kind is what a Picker wants done.
+type Kind int
 
+// The kinds of actions, and which fields of an [Action] each of them has.
 const (
-	actRequest actionKind = iota // ask peer for n bytes of key at off; n is 0 for a whole block
-	actCancel                    // tell peer that the answer to req is no longer wanted
-	actKeep                      // keep the first n bytes that came for req as the part at off
-	actDiscard                   // throw away the part of key at off; off -1: every part
-	actBan                       // never again use peer: reason
-	actDrop                      // end the stream to peer: reason; it may come back
+	Request Kind = iota // ask Peer for N bytes of Key at Off, and call that Req; N is 0 for a whole block
+	Cancel              // tell Peer that the answer to Req is no longer wanted
+	Keep                // keep the first N bytes that came for Req as the part of Key at Off
+	Discard             // throw away the part of Key at Off; Off -1: every part
+	Ban                 // never again use Peer: Reason
+	Drop                // end the stream to Peer: Reason; it may come back
 )
 
-type action struct {
-	kind   actionKind
-	peer   peer.ID
-	req    uint64
-	key    blockKey
-	off, n int
-	reason string
+// Action is one thing that a Picker wants done. Actions are done in their order.
+type Action struct {
+	Kind   Kind
+	Peer   peer.ID
+	Req    uint64
+	Key    Key
+	Off, N int // bytes
+	Reason string
 }
+
+// Order is the order in which the blocks of a job are asked for.
+type Order int
+
+const (
+	// Rarest asks first for what the fewest peers have, and begins anywhere.
+	Rarest Order = iota
+	// Sequential asks and delivers in the order of the chunks.
+	Sequential
+)
 
 // Sizes of what is asked at a time, in bytes.
 const (
@@ -60,14 +64,17 @@ const (
 	maxRequests = 256
 )
 
-type pickerConfig struct {
-	budget int           // bytes of active blocks
-	stall  time.Duration // silence after which a peer with requests is dropped
-	rng    *rand.Rand
+// Config is what a Picker goes by. Every field must be set.
+type Config struct {
+	Budget int           // bytes of blocks that are active at a time, at most
+	Stall  time.Duration // silence after which a peer with requests is dropped
+	Rand   *rand.Rand    // the picker's own
 }
 
-type picker struct {
-	cfg    pickerConfig
+// Picker decides what a session asks of whom. [New] makes one. It is used by one
+// goroutine at a time.
+type Picker struct {
+	cfg    Config
 	peers  []*pickPeer // in the order of joining
 	byID   map[peer.ID]*pickPeer
 	jobs   []*pickJob   // urgent ones first, else in the order of coming
@@ -76,22 +83,23 @@ type picker struct {
 	turn   int          // which peer is asked first
 	reqs   uint64       // the last request's number
 	jobIDs int
-	acts   []action
+	acts   []Action
 
 	rarity   []uint16 // for each chunk, how many partial peers have it
 	partials int      // peers that are not complete
 	nodeSize int      // typical size of a block whose size is not known beforehand
 }
 
-func newPicker(cfg pickerConfig) *picker {
-	return &picker{cfg: cfg, byID: make(map[peer.ID]*pickPeer), nodeSize: 32 << 10}
+// New makes a picker without peers and without work.
+func New(cfg Config) *Picker {
+	return &Picker{cfg: cfg, byID: make(map[peer.ID]*pickPeer), nodeSize: 32 << 10}
 }
 
 // pickJob is a set of blocks that somebody waits for.
 type pickJob struct {
 	id     int
 	sizes  []int // of each block, in bytes; 0 if not known beforehand
-	todo   *bitset
+	todo   *bitset.Set
 	order  Order
 	chunks bool // indexes are the swarm's chunk indexes; otherwise internal nodes
 	cursor int
@@ -99,7 +107,7 @@ type pickJob struct {
 
 // pickBlock is an active block.
 type pickBlock struct {
-	key  blockKey
+	key  Key
 	job  *pickJob
 	size int // 0 while unknown
 	cost int
@@ -142,12 +150,16 @@ type pickReq struct {
 
 func (r *pickReq) left() int { return max(r.cost-r.got, 0) }
 
-// addJob starts work on the blocks of todo, which the picker owns from now on.
-func (k *picker) addJob(sizes []int, todo *bitset, order Order, chunks bool) int {
+// AddJob starts work on the blocks of todo, which the picker owns from now on,
+// and returns the job's number. sizes are those of all blocks of the job, in
+// bytes, 0 where not known beforehand; it is read for as long as the job lasts.
+// chunks says that indexes count the chunks of the DAG; otherwise the blocks are
+// inner ones, which everybody has who has any chunk.
+func (k *Picker) AddJob(sizes []int, todo *bitset.Set, order Order, chunks bool) int {
 	k.jobIDs++
 	j := &pickJob{id: k.jobIDs, sizes: sizes, todo: todo, order: order, chunks: chunks}
 	if chunks && order == Rarest && len(sizes) > 0 {
-		j.cursor = k.cfg.rng.IntN(len(sizes))
+		j.cursor = k.cfg.Rand.IntN(len(sizes))
 	}
 	at := len(k.jobs)
 	if !chunks {
@@ -166,15 +178,15 @@ func (k *picker) addJob(sizes []int, todo *bitset, order Order, chunks bool) int
 	return j.id
 }
 
-// endJob forgets a job, done or not. The shell throws away its parts.
-func (k *picker) endJob(id int) {
+// EndJob forgets a job, done or not. The owner throws away its parts.
+func (k *Picker) EndJob(id int) {
 	i := slices.IndexFunc(k.jobs, func(j *pickJob) bool { return j.id == id })
 	if i < 0 {
 		return
 	}
 	k.jobs = slices.Delete(k.jobs, i, i+1)
 	for _, b := range slices.Clone(k.active) {
-		if b.key.job == id {
+		if b.key.Job == id {
 			k.abandon(b)
 			k.deactivate(b)
 		}
@@ -182,7 +194,7 @@ func (k *picker) endJob(id int) {
 }
 
 // abandon cancels the requests for b.
-func (k *picker) abandon(b *pickBlock) {
+func (k *Picker) abandon(b *pickBlock) {
 	for _, s := range b.segs {
 		if s.state == segAsked {
 			k.cancel(s.peer, s.req)
@@ -190,28 +202,28 @@ func (k *picker) abandon(b *pickBlock) {
 	}
 }
 
-func (k *picker) cancel(p *pickPeer, r *pickReq) {
+func (k *Picker) cancel(p *pickPeer, r *pickReq) {
 	r.lost = true
-	k.acts = append(k.acts, action{kind: actCancel, peer: p.id, req: r.id})
+	k.acts = append(k.acts, Action{Kind: Cancel, Peer: p.id, Req: r.id})
 }
 
-func (k *picker) deactivate(b *pickBlock) {
+func (k *Picker) deactivate(b *pickBlock) {
 	k.active = slices.DeleteFunc(k.active, func(o *pickBlock) bool { return o == b })
 	k.bytes -= b.cost
 }
 
 // activate makes block i of j active.
-func (k *picker) activate(j *pickJob, i int) *pickBlock {
-	b := &pickBlock{key: blockKey{job: j.id, index: i}, job: j, size: j.sizes[i]}
+func (k *Picker) activate(j *pickJob, i int) *pickBlock {
+	b := &pickBlock{key: Key{Job: j.id, Index: i}, job: j, size: j.sizes[i]}
 	b.cost = k.costOf(b.size)
 	b.segs = []segment{{n: b.size}}
-	j.todo.clear(i)
+	j.todo.Remove(i)
 	k.active = append(k.active, b)
 	k.bytes += b.cost
 	return b
 }
 
-func (k *picker) costOf(size int) int {
+func (k *Picker) costOf(size int) int {
 	if size == 0 {
 		return k.nodeSize
 	}
@@ -219,11 +231,11 @@ func (k *picker) costOf(size int) int {
 }
 
 // room reports whether a further block of that size may become active.
-func (k *picker) room(size int) bool {
-	return len(k.active) == 0 || k.bytes+k.costOf(size) <= k.cfg.budget
+func (k *Picker) room(size int) bool {
+	return len(k.active) == 0 || k.bytes+k.costOf(size) <= k.cfg.Budget
 }
 
-func (k *picker) block(key blockKey) *pickBlock {
+func (k *Picker) block(key Key) *pickBlock {
 	for _, b := range k.active {
 		if b.key == key {
 			return b
@@ -232,9 +244,9 @@ func (k *picker) block(key blockKey) *pickBlock {
 	return nil
 }
 
-// next returns what is to be done now. allow bounds the bytes asked for; used
-// is how many of them were.
-func (k *picker) next(now time.Time, allow int) (acts []action, used int) {
+// Next returns what is to be done now; the slice is the caller's. allow bounds
+// the bytes asked for; used is how many of them were.
+func (k *Picker) Next(now time.Time, allow int) (acts []Action, used int) {
 	k.expire(now)
 	k.dropSilent(now)
 	for idle := 0; idle < len(k.peers); k.turn++ {
@@ -250,7 +262,7 @@ func (k *picker) next(now time.Time, allow int) (acts []action, used int) {
 }
 
 // ask makes one request to p, if p can take one, and returns its cost.
-func (k *picker) ask(now time.Time, p *pickPeer, allow int) int {
+func (k *Picker) ask(now time.Time, p *pickPeer, allow int) int {
 	if !p.wantsMore(now) || allow < minRange {
 		return 0
 	}
@@ -267,7 +279,7 @@ func (k *picker) ask(now time.Time, p *pickPeer, allow int) int {
 }
 
 // request asks p for the first n bytes of segment i, which is free.
-func (k *picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int {
+func (k *Picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int {
 	s := b.segs[i]
 	k.reqs++
 	r := &pickReq{id: k.reqs, blk: b, off: s.off, n: n, cost: n, sent: now}
@@ -282,16 +294,16 @@ func (k *picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int
 		b.orphan = false
 	}
 	p.add(now, r)
-	k.acts = append(k.acts, action{kind: actRequest, peer: p.id, req: r.id, key: b.key, off: r.off, n: n})
+	k.acts = append(k.acts, Action{Kind: Request, Peer: p.id, Req: r.id, Key: b.key, Off: r.off, N: n})
 	return r.cost
 }
 
-// deadline is when next has to be called again though nothing has happened; the
+// Deadline is when Next has to be called again though nothing has happened; the
 // zero time means never.
-func (k *picker) deadline(now time.Time) time.Time {
+func (k *Picker) Deadline(now time.Time) time.Time {
 	var d time.Time
 	for _, p := range k.peers {
-		d = earlier(d, p.deadline(now, k.cfg.stall))
+		d = earlier(d, p.deadline(now, k.cfg.Stall))
 	}
 	return d
 }

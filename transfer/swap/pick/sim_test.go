@@ -1,4 +1,4 @@
-package swap
+package pick
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 )
 
@@ -41,7 +42,7 @@ type simPeer struct {
 
 type simReq struct {
 	id       uint64
-	key      blockKey
+	key      Key
 	off, n   int
 	sent     int
 	canceled bool
@@ -92,7 +93,7 @@ func (h *simHeap) Pop() any {
 // sim drives a picker as a session would, over a heap of events.
 type sim struct {
 	t      *testing.T
-	k      *picker
+	k      *Picker
 	rng    *rand.Rand
 	now    time.Time
 	start  time.Time
@@ -100,12 +101,12 @@ type sim struct {
 	seq    int
 	peers  map[peer.ID]*simPeer
 	reqs   map[uint64]*simReq
-	parts  map[blockKey][]simPart
-	bad    map[blockKey][]simPart
+	parts  map[Key][]simPart
+	bad    map[Key][]simPart
 	jobs   map[int]*simJob
 	chunks int // of the DAG
 	banned map[peer.ID]string
-	first  map[peer.ID]blockKey // asked of each peer
+	first  map[peer.ID]Key // asked of each peer
 	drops  int
 	asked  int // bytes asked for
 	allow  func(time.Time) int
@@ -117,12 +118,12 @@ func newSim(t *testing.T, seed uint64, budget int) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: time.Unix(1e9, 0),
 		peers: make(map[peer.ID]*simPeer), reqs: make(map[uint64]*simReq),
-		parts: make(map[blockKey][]simPart), bad: make(map[blockKey][]simPart),
-		banned: make(map[peer.ID]string), first: make(map[peer.ID]blockKey),
+		parts: make(map[Key][]simPart), bad: make(map[Key][]simPart),
+		banned: make(map[peer.ID]string), first: make(map[peer.ID]Key),
 		jobs: make(map[int]*simJob),
 	}
 	s.start = s.now
-	s.k = newPicker(pickerConfig{budget: budget, stall: 20 * time.Second, rng: rand.New(rand.NewPCG(seed, 9))})
+	s.k = New(Config{Budget: budget, Stall: 20 * time.Second, Rand: rand.New(rand.NewPCG(seed, 9))})
 	return s
 }
 
@@ -133,10 +134,10 @@ func (s *sim) at(d time.Duration, f func()) {
 
 // fetch starts a job; the sizes of nodes are not known to the picker.
 func (s *sim) fetch(sizes []int, order Order, nodes bool) *simJob {
-	todo := newBitset(len(sizes))
+	todo := bitset.New(len(sizes))
 	known := slices.Clone(sizes)
 	for i := range sizes {
-		todo.set(i)
+		todo.Add(i)
 		if nodes {
 			known[i] = 0
 		}
@@ -145,7 +146,7 @@ func (s *sim) fetch(sizes []int, order Order, nodes bool) *simJob {
 		s.chunks = len(sizes)
 	}
 	j := &simJob{sizes: sizes, order: order, times: make([]int, len(sizes)), ready: make(map[int]bool)}
-	j.id = s.k.addJob(known, todo, order, !nodes)
+	j.id = s.k.AddJob(known, todo, order, !nodes)
 	s.jobs[j.id] = j
 	s.pump()
 	return j
@@ -157,9 +158,9 @@ func (s *sim) stop(j *simJob) {
 		return
 	}
 	j.ended = true
-	s.k.endJob(j.id)
+	s.k.EndJob(j.id)
 	for key := range s.parts {
-		if key.job == j.id {
+		if key.Job == j.id {
 			delete(s.parts, key)
 		}
 	}
@@ -180,15 +181,15 @@ func (s *sim) connect(p *simPeer) {
 	}
 	p.open, p.queue, p.busy = true, nil, false
 	p.epoch++
-	s.k.addPeer(s.now, p.id, 2*p.delay)
+	s.k.AddPeer(s.now, p.id, 2*p.delay)
 	if p.have == nil {
-		s.k.setState(p.id, true, newBitset(0))
+		s.k.SetState(p.id, true, bitset.New(0))
 	} else {
-		have := newBitset(s.chunks)
+		have := bitset.New(s.chunks)
 		for _, i := range p.have {
-			have.set(i)
+			have.Add(i)
 		}
-		s.k.setState(p.id, false, have)
+		s.k.SetState(p.id, false, have)
 	}
 	if p.learn > 0 {
 		s.learn(p, p.epoch)
@@ -206,7 +207,7 @@ func (s *sim) learn(p *simPeer, epoch int) {
 			i = (i + 1) % s.chunks
 		}
 		p.have = append(p.have, i)
-		s.k.addHave(p.id, wire.Run{First: uint64(i), Count: 1})
+		s.k.AddHave(p.id, i, 1)
 		s.pump()
 		s.learn(p, epoch)
 	})
@@ -218,7 +219,7 @@ func (s *sim) part(p *simPeer) {
 		return
 	}
 	s.shut(p)
-	s.k.removePeer(p.id, false)
+	s.k.RemovePeer(p.id, false)
 	s.pump()
 	if p.returns > 0 {
 		s.at(p.returns, func() { s.connect(p) })
@@ -239,7 +240,7 @@ func (s *sim) pump() {
 	if s.allow != nil {
 		allow = s.allow(s.now)
 	}
-	acts, used := s.k.next(s.now, allow)
+	acts, used := s.k.Next(s.now, allow)
 	if used > allow {
 		s.t.Fatalf("used %d of %d", used, allow)
 	}
@@ -248,7 +249,7 @@ func (s *sim) pump() {
 		s.perform(a)
 	}
 	s.check()
-	if d := s.k.deadline(s.now); !d.IsZero() && (s.tick.IsZero() || d.Before(s.tick) || !s.tick.After(s.now)) {
+	if d := s.k.Deadline(s.now); !d.IsZero() && (s.tick.IsZero() || d.Before(s.tick) || !s.tick.After(s.now)) {
 		if !d.After(s.now) {
 			s.t.Fatalf("deadline %v is not after now", d.Sub(s.now))
 		}
@@ -257,56 +258,56 @@ func (s *sim) pump() {
 	}
 }
 
-func (s *sim) note(a action) {
+func (s *sim) note(a Action) {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %v %+v", s.trace, s.now.Sub(s.start), a)
 	s.trace = h.Sum64()
 }
 
-func (s *sim) perform(a action) {
-	p := s.peers[a.peer]
-	switch a.kind {
-	case actRequest:
+func (s *sim) perform(a Action) {
+	p := s.peers[a.Peer]
+	switch a.Kind {
+	case Request:
 		if !p.open {
-			s.t.Fatalf("asked %s, which is away", a.peer)
+			s.t.Fatalf("asked %s, which is away", a.Peer)
 		}
-		n := a.n
+		n := a.N
 		if n == 0 {
-			n = s.jobs[a.key.job].sizes[a.key.index]
+			n = s.jobs[a.Key.Job].sizes[a.Key.Index]
 		}
 		s.asked += n
 		if _, ok := s.first[p.id]; !ok {
-			s.first[p.id] = a.key
+			s.first[p.id] = a.Key
 		}
-		r := &simReq{id: a.req, key: a.key, off: a.off, n: n, peer: p, epoch: p.epoch}
-		s.reqs[a.req] = r
+		r := &simReq{id: a.Req, key: a.Key, off: a.Off, n: n, peer: p, epoch: p.epoch}
+		s.reqs[a.Req] = r
 		s.at(p.delay, func() {
 			if p.open && p.epoch == r.epoch {
 				p.queue = append(p.queue, r)
 				s.serve(p)
 			}
 		})
-	case actCancel:
-		r := s.reqs[a.req]
+	case Cancel:
+		r := s.reqs[a.Req]
 		s.at(p.delay, func() { r.canceled = r.canceled || !p.deaf })
-	case actKeep:
-		r := s.reqs[a.req]
-		if s.jobs[a.key.job].ended {
+	case Keep:
+		r := s.reqs[a.Req]
+		if s.jobs[a.Key.Job].ended {
 			return
 		}
-		if a.n > r.sent+1<<30 || a.off != r.off {
+		if a.N > r.sent+1<<30 || a.Off != r.off {
 			s.t.Fatalf("kept %+v of %+v", a, r)
 		}
-		s.put(a.key, simPart{off: a.off, n: a.n, from: a.peer, bad: r.bad})
-	case actDiscard:
-		s.parts[a.key] = slices.DeleteFunc(s.parts[a.key], func(p simPart) bool { return a.off < 0 || p.off == a.off })
-	case actBan:
+		s.put(a.Key, simPart{off: a.Off, n: a.N, from: a.Peer, bad: r.bad})
+	case Discard:
+		s.parts[a.Key] = slices.DeleteFunc(s.parts[a.Key], func(p simPart) bool { return a.Off < 0 || p.off == a.Off })
+	case Ban:
 		if p.lies == 0 {
-			s.t.Fatalf("%s banned for nothing: %s", a.peer, a.reason)
+			s.t.Fatalf("%s banned for nothing: %s", a.Peer, a.Reason)
 		}
-		s.banned[a.peer] = a.reason
+		s.banned[a.Peer] = a.Reason
 		s.shut(p)
-	case actDrop:
+	case Drop:
 		s.drops++
 		s.shut(p)
 		if p.returns > 0 {
@@ -329,7 +330,7 @@ func (s *sim) serve(p *simPeer) {
 		}
 		s.at(p.delay, func() {
 			if p.epoch == r.epoch {
-				s.k.refused(s.now, p.id, r.id, reason)
+				s.k.Refused(s.now, p.id, r.id, reason)
 				s.pump()
 			}
 		})
@@ -366,13 +367,13 @@ func (s *sim) serve(p *simPeer) {
 }
 
 func (s *sim) arrive(p *simPeer, r *simReq, n int, last bool) {
-	s.k.received(s.now, p.id, r.id, n)
+	s.k.Received(s.now, p.id, r.id, n)
 	if !last {
 		s.pump()
 		return
 	}
-	key, full := s.k.finished(s.now, p.id, r.id)
-	if key != (blockKey{}) {
+	key, full := s.k.Finished(s.now, p.id, r.id)
+	if key != (Key{}) {
 		s.put(key, simPart{off: r.off, n: r.n, from: p.id, bad: r.bad})
 	}
 	if full {
@@ -381,14 +382,14 @@ func (s *sim) arrive(p *simPeer, r *simReq, n int, last bool) {
 	s.pump()
 }
 
-func (s *sim) put(key blockKey, p simPart) {
+func (s *sim) put(key Key, p simPart) {
 	s.parts[key] = append(s.parts[key], p)
 }
 
 // verify checks that the parts are exactly the block, and does what the shell
 // does about good and bad ones.
-func (s *sim) verify(key blockKey) {
-	if s.jobs[key.job].ended {
+func (s *sim) verify(key Key) {
+	if s.jobs[key.Job].ended {
 		return
 	}
 	parts := s.parts[key]
@@ -401,28 +402,28 @@ func (s *sim) verify(key blockKey) {
 		at += p.n
 		bad = bad || p.bad
 	}
-	if at != s.jobs[key.job].sizes[key.index] {
-		s.t.Fatalf("block %v: %d of %d bytes", key, at, s.jobs[key.job].sizes[key.index])
+	if at != s.jobs[key.Job].sizes[key.Index] {
+		s.t.Fatalf("block %v: %d of %d bytes", key, at, s.jobs[key.Job].sizes[key.Index])
 	}
 	if bad {
 		s.bad[key] = append(s.bad[key], parts...)
-		s.k.failed(key)
+		s.k.Failed(key)
 		s.pump()
 		return
 	}
 	for _, p := range s.bad[key] {
 		if p.bad && s.banned[p.from] == "" {
-			s.k.ban(p.from, "found by comparison")
+			s.k.Ban(p.from, "found by comparison")
 		}
 	}
 	delete(s.parts, key)
-	j := s.jobs[key.job]
-	j.ready[key.index] = true
-	for i := key.index; j.ready[i] && (j.order != Sequential || i == len(j.done)); i++ {
+	j := s.jobs[key.Job]
+	j.ready[key.Index] = true
+	for i := key.Index; j.ready[i] && (j.order != Sequential || i == len(j.done)); i++ {
 		delete(j.ready, i)
 		j.times[i]++
 		j.done = append(j.done, i)
-		s.k.settled(blockKey{job: key.job, index: i})
+		s.k.Settled(Key{Job: key.Job, Index: i})
 	}
 	if len(j.done) == len(j.sizes) {
 		s.stop(j)
@@ -453,12 +454,12 @@ func (s *sim) check() {
 		if at != b.size {
 			s.t.Fatalf("block %v: segments end at %d of %d", b.key, at, b.size)
 		}
-		if b.job.todo.has(b.key.index) {
+		if b.job.todo.Has(b.key.Index) {
 			s.t.Fatalf("block %v is active and to be started", b.key)
 		}
 	}
-	if bytes != k.bytes || (k.bytes > k.cfg.budget && len(k.active) > 1) {
-		s.t.Fatalf("%d bytes active, counted %d, budget %d", bytes, k.bytes, k.cfg.budget)
+	if bytes != k.bytes || (k.bytes > k.cfg.Budget && len(k.active) > 1) {
+		s.t.Fatalf("%d bytes active, counted %d, budget %d", bytes, k.bytes, k.cfg.Budget)
 	}
 	rarity, partials := make([]uint16, len(k.rarity)), 0
 	for _, p := range k.peers {
@@ -471,7 +472,7 @@ func (s *sim) check() {
 		}
 		if !p.complete {
 			partials++
-			for i := p.have.next(0); i >= 0; i = p.have.next(i + 1) {
+			for i := p.have.Next(0); i >= 0; i = p.have.Next(i + 1) {
 				rarity[i]++
 			}
 		}
@@ -502,7 +503,7 @@ func (s *sim) run(limit time.Duration) time.Duration {
 			for _, j := range s.jobs {
 				s.t.Logf("job %d: %d of %d", j.id, len(j.done), len(j.sizes))
 			}
-			s.t.Fatalf("nothing more after %v; %d blocks active, starved %v", s.now.Sub(s.start), len(s.k.active), s.k.starved())
+			s.t.Fatalf("nothing more after %v; %d blocks active, starved %v", s.now.Sub(s.start), len(s.k.active), s.k.Starved())
 		}
 		e := heap.Pop(&s.events).(simEvent)
 		s.now = e.at

@@ -1,4 +1,4 @@
-package swap
+package pick
 
 import (
 	"fmt"
@@ -97,8 +97,8 @@ func TestPickerRarestFirst(t *testing.T) {
 	}
 	s.join(&simPeer{id: "seed", rate: mb, delay: 2 * time.Millisecond})
 	s.run(time.Minute)
-	if first := s.first["seed"]; first.index != 7 {
-		t.Errorf("chunk %d was asked first of the seed", first.index)
+	if first := s.first["seed"]; first.Index != 7 {
+		t.Errorf("chunk %d was asked first of the seed", first.Index)
 	}
 }
 
@@ -133,18 +133,18 @@ func TestPickerKeepsWhatCameFromThoseWhoLeft(t *testing.T) {
 func TestPickerStarvesAndComesBack(t *testing.T) {
 	s := newSim(t, 1, 16*mb)
 	s.fetch(sizesOf(4, mb), Rarest, false)
-	if !s.k.starved() {
+	if !s.k.Starved() {
 		t.Error("not starved without peers")
 	}
 	s.join(&simPeer{id: "a", rate: mb, delay: time.Millisecond, have: []int{0}})
 	s.at(10*time.Second, func() {
-		if !s.k.starved() {
+		if !s.k.Starved() {
 			t.Error("not starved though nobody has the rest")
 		}
 		s.join(&simPeer{id: "b", rate: mb, delay: time.Millisecond})
 	})
 	s.at(11*time.Second, func() {
-		if s.k.starved() {
+		if s.k.Starved() {
 			t.Error("starved though the rest is on its way")
 		}
 	})

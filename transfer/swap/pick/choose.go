@@ -1,4 +1,4 @@
-package swap
+package pick
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 
 // choose finds the free segment that p should work on next, or nil. It may make
 // a block active or take a segment from a slower peer.
-func (k *picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
+func (k *Picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 	if b, i := k.unfinished(p, func(b *pickBlock, s segment) bool {
 		return b.job.order == Sequential || b.orphan || s.peer == p
 	}); b != nil {
@@ -29,12 +29,12 @@ func (k *picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 	return k.takeOver(now, p)
 }
 
-func (k *picker) inOrder() bool {
+func (k *Picker) inOrder() bool {
 	return slices.ContainsFunc(k.jobs, func(j *pickJob) bool { return j.order == Sequential })
 }
 
 // unfinished returns the first free segment that p may fill and that fits.
-func (k *picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
+func (k *Picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
 	for _, b := range k.active {
 		if b.full || !k.mayServe(p, b) {
 			continue
@@ -49,8 +49,8 @@ func (k *picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*
 }
 
 // mayServe reports whether p may be asked for bytes of b.
-func (k *picker) mayServe(p *pickPeer, b *pickBlock) bool {
-	if !p.has(b.job, b.key.index) {
+func (k *Picker) mayServe(p *pickPeer, b *pickBlock) bool {
+	if !p.has(b.job, b.key.Index) {
 		return false
 	}
 	if b.solo {
@@ -64,7 +64,7 @@ func (k *picker) mayServe(p *pickPeer, b *pickBlock) bool {
 }
 
 // fresh starts the block that p should begin next, or returns nil.
-func (k *picker) fresh(p *pickPeer) *pickBlock {
+func (k *Picker) fresh(p *pickPeer) *pickBlock {
 	if p.dry {
 		return nil
 	}
@@ -90,8 +90,8 @@ func (k *picker) fresh(p *pickPeer) *pickBlock {
 // reserve is what has to stay free when block i of j becomes active. In order, a
 // block that is not the next one waits for those before it, and must leave room
 // for them: they may all be at peers that come later.
-func (k *picker) reserve(j *pickJob, i int) int {
-	if j.order == Sequential && i > j.todo.next(0) {
+func (k *Picker) reserve(j *pickJob, i int) int {
+	if j.order == Sequential && i > j.todo.Next(0) {
 		return wire.MaxBlock
 	}
 	return 0
@@ -107,22 +107,22 @@ const (
 // pick returns the block of j that p should begin, or -1: in order if the job
 // says so, else the rarest chunk, and among equals the next of a run that began
 // at random, so that peers which started together hold different chunks.
-func (k *picker) pick(j *pickJob, p *pickPeer) int {
+func (k *Picker) pick(j *pickJob, p *pickPeer) int {
 	switch {
-	case j.todo.count == 0:
+	case j.todo.Count() == 0:
 		return -1
 	case j.order == Sequential || !j.chunks:
 		return k.common(j, p, 0)
 	case k.partials == 0:
 		return k.around(j, p, j.cursor)
-	case j.todo.count > rareAll:
-		return k.rareAmong(j, p, rareSample, func(int) int { return k.cfg.rng.IntN(len(j.sizes)) })
+	case j.todo.Count() > rareAll:
+		return k.rareAmong(j, p, rareSample, func(int) int { return k.cfg.Rand.IntN(len(j.sizes)) })
 	}
-	return k.rareAmong(j, p, j.todo.count, func(last int) int { return last + 1 })
+	return k.rareAmong(j, p, j.todo.Count(), func(last int) int { return last + 1 })
 }
 
 // rareAmong compares up to n chunks, each the first one from where says on.
-func (k *picker) rareAmong(j *pickJob, p *pickPeer, n int, where func(last int) int) int {
+func (k *Picker) rareAmong(j *pickJob, p *pickPeer, n int, where func(last int) int) int {
 	best, ties, last := -1, 1, j.cursor-1
 	for range n {
 		i := k.around(j, p, where(last))
@@ -134,7 +134,7 @@ func (k *picker) rareAmong(j *pickJob, p *pickPeer, n int, where func(last int) 
 		case best < 0 || k.rarity[i] < k.rarity[best]:
 			best, ties = i, 1
 		case k.rarity[i] == k.rarity[best]:
-			if ties++; k.cfg.rng.IntN(ties) == 0 {
+			if ties++; k.cfg.Rand.IntN(ties) == 0 {
 				best = i
 			}
 		}
@@ -143,7 +143,7 @@ func (k *picker) rareAmong(j *pickJob, p *pickPeer, n int, where func(last int) 
 }
 
 // around is common that begins again at the start.
-func (k *picker) around(j *pickJob, p *pickPeer, from int) int {
+func (k *Picker) around(j *pickJob, p *pickPeer, from int) int {
 	if i := k.common(j, p, from); i >= 0 {
 		return i
 	}
@@ -152,13 +152,13 @@ func (k *picker) around(j *pickJob, p *pickPeer, from int) int {
 
 // common returns the first block of j from index i on that is to be started and
 // that p has, or -1.
-func (k *picker) common(j *pickJob, p *pickPeer, i int) int {
-	for i = j.todo.next(i); i >= 0; i = j.todo.next(i + 1) {
+func (k *Picker) common(j *pickJob, p *pickPeer, i int) int {
+	for i = j.todo.Next(i); i >= 0; i = j.todo.Next(i + 1) {
 		if p.has(j, i) {
 			return i
 		}
 		if j.chunks && !p.complete {
-			if i = p.have.next(i + 1); i < 0 {
+			if i = p.have.Next(i + 1); i < 0 {
 				return -1
 			}
 			i--
@@ -170,7 +170,7 @@ func (k *picker) common(j *pickJob, p *pickPeer, i int) int {
 // takeOver frees the segment that would profit most from being asked of p, who
 // has nothing else to do, instead of the peer that has it. So the end of a
 // transfer does not wait for the slowest, and a peer that drips is overtaken.
-func (k *picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
+func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 	if now.Before(p.steal) {
 		return nil, 0
 	}
@@ -185,7 +185,7 @@ func (k *picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 		ahead, rate := 0, o.rate(now)
 		for _, r := range o.reqs {
 			ahead += r.left()
-			if r.lost || !p.has(r.blk.job, r.blk.key.index) {
+			if r.lost || !p.has(r.blk.job, r.blk.key.Index) {
 				continue
 			}
 			others = true

@@ -1,11 +1,11 @@
-package swap
+package pick
 
 import (
 	"math"
 	"slices"
 	"time"
 
-	"ringswap/transfer/swap/wire"
+	"ringswap/transfer/swap/bitset"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -60,35 +60,36 @@ func (m meter) rate(now time.Time) float64 {
 type pickPeer struct {
 	id       peer.ID
 	complete bool
-	have     *bitset    // nil if complete, or if nothing is known yet
-	reqs     []*pickReq // oldest first, with the lost ones
-	asked    int        // bytes still to come for reqs
+	have     *bitset.Set // nil if complete, or if nothing is known yet
+	reqs     []*pickReq  // oldest first, with the lost ones
+	asked    int         // bytes still to come for reqs
 	meter    meter
 	rtt      time.Duration
 	heard    time.Time // the last sign of life while something was asked
 	got      int64     // bytes that came on this stream
 	paused   time.Time // nothing is asked before
 	refusals int       // in a row
-	denied   []blockKey
+	denied   []Key
 	undeny   time.Time // when denied ends; zero if empty
 	dry      bool      // has nothing of what is still to be started
 	steal    time.Time // when to look again for work to take over
 }
 
-// addPeer lets a peer in whose stream has opened; rtt is how long it took to
-// answer. Nothing is asked of it until setState.
-func (k *picker) addPeer(now time.Time, id peer.ID, rtt time.Duration) {
+// AddPeer lets a peer in whose stream has opened; rtt is how long it took to
+// answer. Nothing is asked of it until [Picker.SetState].
+func (k *Picker) AddPeer(now time.Time, id peer.ID, rtt time.Duration) {
 	if k.byID[id] != nil {
 		return
 	}
-	p := &pickPeer{id: id, meter: newMeter(now), rtt: rtt, heard: now, have: newBitset(0)}
+	p := &pickPeer{id: id, meter: newMeter(now), rtt: rtt, heard: now, have: bitset.New(0)}
 	k.byID[id] = p
 	k.peers = append(k.peers, p)
 	k.partials++
 }
 
-// removePeer forgets a peer; what came of its answers is kept unless it lied.
-func (k *picker) removePeer(id peer.ID, liar bool) {
+// RemovePeer forgets a peer; what came of its answers is kept unless it lied.
+// Actions about it that are not yet taken with Next are still returned.
+func (k *Picker) RemovePeer(id peer.ID, liar bool) {
 	p := k.byID[id]
 	if p == nil {
 		return
@@ -99,7 +100,7 @@ func (k *picker) removePeer(id peer.ID, liar bool) {
 	if liar {
 		k.distrust(p)
 	}
-	k.setHave(p, false, newBitset(0))
+	k.setHave(p, false, bitset.New(0))
 	k.releaseSolo(p)
 	if !p.complete {
 		k.partials--
@@ -108,8 +109,10 @@ func (k *picker) removePeer(id peer.ID, liar bool) {
 	k.peers = slices.DeleteFunc(k.peers, func(o *pickPeer) bool { return o == p })
 }
 
-// setState replaces what a peer has.
-func (k *picker) setState(id peer.ID, complete bool, have *bitset) {
+// SetState replaces what a peer has: every block, or the chunks in have and all
+// blocks above chunks. have belongs to the picker from now on, must not be nil,
+// and has the size of the DAG's number of chunks.
+func (k *Picker) SetState(id peer.ID, complete bool, have *bitset.Set) {
 	if p := k.byID[id]; p != nil {
 		p.paused = time.Time{}
 		k.setHave(p, complete, have)
@@ -117,31 +120,32 @@ func (k *picker) setState(id peer.ID, complete bool, have *bitset) {
 	}
 }
 
-func (k *picker) setHave(p *pickPeer, complete bool, have *bitset) {
+func (k *Picker) setHave(p *pickPeer, complete bool, have *bitset.Set) {
 	if !p.complete {
 		k.partials--
-		for i := p.have.next(0); i >= 0 && i < len(k.rarity); i = p.have.next(i + 1) {
+		for i := p.have.Next(0); i >= 0 && i < len(k.rarity); i = p.have.Next(i + 1) {
 			k.rarity[i]--
 		}
 	}
 	p.complete, p.have = complete, have
 	if !complete {
 		k.partials++
-		for i := have.next(0); i >= 0 && i < len(k.rarity); i = have.next(i + 1) {
+		for i := have.Next(0); i >= 0 && i < len(k.rarity); i = have.Next(i + 1) {
 			k.rarity[i]++
 		}
 	}
 	p.dry, p.denied, p.undeny = false, nil, time.Time{}
 }
 
-// addHave adds a run of chunks to what a partial peer has.
-func (k *picker) addHave(id peer.ID, run wire.Run) {
+// AddHave adds n chunks, from first on, to what a partial peer has. What it is
+// told of a complete peer, and chunks beyond the last, are ignored.
+func (k *Picker) AddHave(id peer.ID, first, n int) {
 	p := k.byID[id]
 	if p == nil || p.complete {
 		return
 	}
-	for i := run.First; i < run.First+run.Count; i++ {
-		if p.have.set(int(i)) && int(i) < len(k.rarity) {
+	for i := first; i < first+n; i++ {
+		if p.have.Add(i) && i < len(k.rarity) {
 			k.rarity[i]++
 		}
 	}
@@ -149,7 +153,7 @@ func (k *picker) addHave(id peer.ID, run wire.Run) {
 }
 
 // countRarity starts to count for a DAG of n chunks.
-func (k *picker) countRarity(n int) {
+func (k *Picker) countRarity(n int) {
 	if len(k.rarity) == n {
 		return
 	}
@@ -158,7 +162,7 @@ func (k *picker) countRarity(n int) {
 		if p.complete {
 			continue
 		}
-		for i := p.have.next(0); i >= 0 && i < n; i = p.have.next(i + 1) {
+		for i := p.have.Next(0); i >= 0 && i < n; i = p.have.Next(i + 1) {
 			k.rarity[i]++
 		}
 	}
@@ -166,19 +170,19 @@ func (k *picker) countRarity(n int) {
 
 // has reports whether p may be asked for block i of j.
 func (p *pickPeer) has(j *pickJob, i int) bool {
-	if len(p.denied) > 0 && slices.Contains(p.denied, blockKey{job: j.id, index: i}) {
+	if len(p.denied) > 0 && slices.Contains(p.denied, Key{Job: j.id, Index: i}) {
 		return false
 	}
 	if !j.chunks {
 		// Whoever has any chunk knows the DAG above it.
-		return p.complete || p.have.count > 0
+		return p.complete || p.have.Count() > 0
 	}
 	// Indexes mean the same only to those who count the same chunks.
-	return p.complete || (p.have.size == len(j.sizes) && p.have.has(i))
+	return p.complete || (p.have.Size() == len(j.sizes) && p.have.Has(i))
 }
 
 // useful reports whether p has said that it has anything at all.
-func (p *pickPeer) useful() bool { return p.complete || p.have.count > 0 }
+func (p *pickPeer) useful() bool { return p.complete || p.have.Count() > 0 }
 
 func (p *pickPeer) rate(now time.Time) float64 {
 	if len(p.reqs) == 0 {
@@ -251,9 +255,30 @@ func (p *pickPeer) deadline(now time.Time, stall time.Duration) time.Time {
 }
 
 // deny keeps a block from being asked of p for a while.
-func (p *pickPeer) deny(now time.Time, key blockKey) {
+func (p *pickPeer) deny(now time.Time, key Key) {
 	p.denied = append(p.denied, key)
 	if p.undeny.IsZero() {
 		p.undeny = now.Add(denyTime)
 	}
+}
+
+// PeerState is what a Picker knows of a peer.
+type PeerState struct {
+	RTT   time.Duration // the shortest time to an answer
+	Rate  float64       // bytes a second, lately, while something was asked; 0 before the first byte
+	Asked int           // bytes asked for and still to come
+	Have  int           // chunks it has, if it is not complete
+}
+
+// Peer returns what is known of a peer; ok is false if it is not there.
+func (k *Picker) Peer(now time.Time, id peer.ID) (st PeerState, ok bool) {
+	p := k.byID[id]
+	if p == nil {
+		return PeerState{}, false
+	}
+	st = PeerState{RTT: p.rtt, Asked: p.asked, Have: p.have.Count()}
+	if p.got > 0 {
+		st.Rate = p.rate(now)
+	}
+	return st, true
 }
