@@ -46,7 +46,7 @@ func New(cfg Config) (*Machine, error) {
 	cfg = cfg.withDefaults()
 	self := cfg.Self
 	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
-	if !cfg.Ring.AnyID && self.ID != overlay.PeerKey(self.Peer).ID() {
+	if !cfg.Ring.AnyID && self.ID != overlay.PeerPlace(self.Peer) {
 		return nil, bad(ErrForged, "Self is not at the hash of its peer ID")
 	}
 	m.index.self = self.ID
@@ -87,7 +87,7 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 		c := ev.Contact
 		m.memory.meet(&c)
 	case overlay.Gone:
-		m.ring.lost(overlay.PeerKey(ev.Peer).ID())
+		m.ring.lost(overlay.PeerPlace(ev.Peer))
 	case overlay.SelfChanged:
 		m.changeSelf(ev)
 	}
@@ -120,7 +120,7 @@ func (m *Machine) admit(c *overlay.Contact) error {
 		return bad(ErrForged, "a contact in this node's place")
 	case len(c.Addrs) == 0 && !m.cfg.Ring.Addressless:
 		return bad(ErrUnreachable, "a contact without an address")
-	case !m.cfg.Ring.AnyID && c.ID != overlay.PeerKey(c.Peer).ID():
+	case !m.cfg.Ring.AnyID && c.ID != overlay.PeerPlace(c.Peer):
 		return bad(ErrForged, "a contact that is not at the hash of its peer ID")
 	}
 	return nil

@@ -85,7 +85,7 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	case overlay.Seen:
 		m.checks.meet(&ev.Contact)
 	case overlay.Gone:
-		m.table.drop(overlay.PeerKey(ev.Peer).ID())
+		m.table.drop(overlay.PeerPlace(ev.Peer))
 	case overlay.SelfChanged:
 		m.changeSelf(ev)
 	}

@@ -21,7 +21,7 @@ type Contact struct {
 // NewContact makes the contact of a peer at its natural place, sha256 of its
 // peer ID. It takes ownership of addrs.
 func NewContact(p peer.ID, addrs ...ma.Multiaddr) Contact {
-	return Contact{ID: PeerKey(p).ID(), Peer: p, Addrs: addrs}
+	return Contact{ID: PeerPlace(p), Peer: p, Addrs: addrs}
 }
 
 // AddrInfo is the contact as libp2p wants it.

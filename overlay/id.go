@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/bits"
@@ -19,25 +20,33 @@ const IDBytes = sha256.Size
 // [ID.Xor], Chord along the ring with [ID.Sub].
 type ID [IDBytes]byte
 
+// word is the i-th 64 bits of a, the most significant ones first. Arithmetic goes
+// by words: it is the inner loop of every table.
+func (a *ID) word(i int) uint64 { return binary.BigEndian.Uint64(a[8*i:]) }
+
+func (a *ID) setWord(i int, v uint64) { binary.BigEndian.PutUint64(a[8*i:], v) }
+
+const idWords = IDBytes / 8
+
 // Xor returns the bitwise difference of two IDs, which is Kademlia's distance
 // (Maymounkov & Mazières 2002, section 2.1).
-func (a ID) Xor(b ID) ID {
-	var d ID
-	for i := range a {
-		d[i] = a[i] ^ b[i]
+func (a ID) Xor(b ID) (d ID) {
+	for i := range idWords {
+		d.setWord(i, a.word(i)^b.word(i))
 	}
 	return d
 }
 
 // Sub returns a-b modulo 2^256: the way along Chord's ring from b forward to a.
-func (a ID) Sub(b ID) ID {
-	var d ID
-	borrow := uint16(0)
-	for i := IDBytes - 1; i >= 0; i-- {
-		v := uint16(a[i]) - uint16(b[i]) - borrow
-		d[i] = byte(v)
-		borrow = (v >> 8) & 1
-	}
+func (a ID) Sub(b ID) (d ID) {
+	w3, borrow := bits.Sub64(a.word(3), b.word(3), 0)
+	w2, borrow := bits.Sub64(a.word(2), b.word(2), borrow)
+	w1, borrow := bits.Sub64(a.word(1), b.word(1), borrow)
+	w0, _ := bits.Sub64(a.word(0), b.word(0), borrow)
+	d.setWord(0, w0)
+	d.setWord(1, w1)
+	d.setWord(2, w2)
+	d.setWord(3, w3)
 	return d
 }
 
@@ -48,17 +57,17 @@ func (a ID) Compare(b ID) int { return bytes.Compare(a[:], b[:]) }
 func (a ID) IsZero() bool { return a == ID{} }
 
 // LeadingZeros counts the zero bits before the first one bit: 0 to 256.
-func (a ID) LeadingZeros() int {
-	for i, b := range a {
-		if b != 0 {
-			return 8*i + bits.LeadingZeros8(b)
+func (a ID) LeadingZeros() int { return a.CommonPrefixLen(ID{}) }
+
+// CommonPrefixLen is the number of leading bits that a and b share: 0 to 256.
+func (a ID) CommonPrefixLen(b ID) int {
+	for i := range idWords {
+		if d := a.word(i) ^ b.word(i); d != 0 {
+			return 64*i + bits.LeadingZeros64(d)
 		}
 	}
 	return 8 * IDBytes
 }
-
-// CommonPrefixLen is the number of leading bits that a and b share: 0 to 256.
-func (a ID) CommonPrefixLen(b ID) int { return a.Xor(b).LeadingZeros() }
 
 // Bit returns the i-th bit of a, counted from the most significant one.
 func (a ID) Bit(i int) int { return int(a[i/8]>>(7-i%8)) & 1 }
@@ -66,9 +75,9 @@ func (a ID) Bit(i int) int { return int(a[i/8]>>(7-i%8)) & 1 }
 // Closer reports whether b is nearer to a than c is, by XOR distance. It
 // allocates nothing: sorting by distance is the inner loop of a lookup.
 func (a ID) Closer(b, c ID) bool {
-	for i := range a {
-		db, dc := a[i]^b[i], a[i]^c[i]
-		if db != dc {
+	for i := range idWords {
+		v := a.word(i)
+		if db, dc := v^b.word(i), v^c.word(i); db != dc {
 			return db < dc
 		}
 	}
@@ -107,7 +116,13 @@ func ContentKey(c cid.Cid) Key { return RawKey(c.Hash()) }
 
 // PeerKey is the key of a peer: the hash of the peer ID's bytes, which is the
 // peer's own place in the keyspace.
-func PeerKey(p peer.ID) Key { return RawKey([]byte(p)) }
+func PeerKey(p peer.ID) Key { return Key{pre: string(p), id: PeerPlace(p)} }
+
+// PeerPlace is PeerKey(p).ID() without the key.
+func PeerPlace(p peer.ID) ID {
+	var short [64]byte // as long as peer IDs are; the hash would have a longer one copied
+	return sha256.Sum256(append(short[:0], p...))
+}
 
 // RawKey is the key whose pre-image is b. b is copied.
 func RawKey(b []byte) Key { return Key{pre: string(b), id: sha256.Sum256(b)} }
