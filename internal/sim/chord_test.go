@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"ringswap/chord"
+	"ringswap/overlay"
 )
 
 // stillChord is a Chord whose nodes do nothing by themselves.
@@ -55,5 +57,30 @@ func TestHopsChord(t *testing.T) {
 		if r.Failed > 0 || r.MeanHops < c.least || r.MeanHops > c.most || r.EntriesMax > c.entries {
 			t.Errorf("%s, %d nodes: want %.2f to %.2f hops with at most %d entries and no failure", c.name, c.n, c.least, c.most, c.entries)
 		}
+	}
+}
+
+// TestForget: a machine that noticed a failure is as it was at first again.
+func TestForget(t *testing.T) {
+	w, err := New(Settings{Overlay: stillChord(published), Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Populate(100, false); err != nil {
+		t.Fatal(err)
+	}
+	asker := w.Nodes()[0]
+	next := func() overlay.ID { return asker.Machine().(*chord.Machine).State().Successors[0] }
+	lost := next()
+	w.Kill(w.nodes[slices.IndexFunc(w.nodes, func(n *Node) bool { return n.Contact.ID == lost })])
+	rng := newRand(3)
+	for i := 0; next() == lost; i++ {
+		if _, err := w.Lookup(asker, randomKey(rng)); err != nil || i == 10_000 {
+			t.Fatalf("the failure was not noticed in %d lookups, %v", i, err)
+		}
+		run(t, w, time.Minute)
+	}
+	if w.Forget(); next() != lost {
+		t.Error("the failure was not forgotten")
 	}
 }

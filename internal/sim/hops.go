@@ -15,6 +15,10 @@ type HopsConfig struct {
 	// Dead is the share of nodes that fail at once before the first lookup, with
 	// nobody noticing: 0 to 1 exclusive.
 	Dead float64
+	// Fresh has every lookup find all tables as they were at first: what machines
+	// learned from earlier ones is forgotten. Otherwise they keep it for as long as
+	// they stay in memory (Settings.Machines).
+	Fresh bool
 	// Malicious is the share of nodes that lie, as Malice says; lookups come from
 	// the others. 0 to 1 exclusive. A Malice of 0 means Deceive.
 	Malicious float64
@@ -96,7 +100,7 @@ func Hops(c HopsConfig) (HopsResult, error) {
 		}
 	}
 	var t tally
-	if err := w.measure(c.Lookups, &t); err != nil {
+	if err := w.measure(c.Lookups, c.Fresh, &t); err != nil {
 		return r, err
 	}
 	r.Tally = t.sum()
@@ -106,7 +110,7 @@ func Hops(c HopsConfig) (HopsResult, error) {
 }
 
 // measure runs lookups one after the other, from random honest nodes.
-func (w *World) measure(lookups int, t *tally) error {
+func (w *World) measure(lookups int, fresh bool, t *tally) error {
 	rng := newRand(w.settings.Seed, streamScenario)
 	for range lookups {
 		asker := w.honest(rng)
@@ -122,6 +126,9 @@ func (w *World) measure(lookups int, t *tally) error {
 		// What is still on its way belongs to the past by the next lookup.
 		if err := w.RunFor(w.settle()); err != nil {
 			return err
+		}
+		if fresh {
+			w.Forget()
 		}
 	}
 	return nil

@@ -115,6 +115,27 @@ func (w *World) keep(n *Node) {
 	p.ring = append(p.ring, n.Number) // all are busy
 }
 
+// Forget puts away the machines of a world that was populated without stay,
+// except of nodes that are busy: the next who asks meets them as they were at
+// first.
+func (w *World) Forget() {
+	p := &w.awake
+	if p.limit == 0 {
+		return
+	}
+	busy := p.ring[:0]
+	for _, i := range p.ring {
+		n := w.nodes[i]
+		if n.busy > 0 {
+			busy = append(busy, i)
+			continue
+		}
+		n.machine, n.tick, n.used = nil, 0, false
+		n.ticks++
+	}
+	p.ring, p.hand = busy, 0
+}
+
 // rtt is the mean round trip between two nodes.
 func (w *World) rtt(a, b *overlay.Contact) time.Duration {
 	x, _ := numberOf(a.Peer, w.salt)

@@ -47,6 +47,7 @@ type judged struct {
 	hops     int  // nodes on the chain up to it, itself included; 0 if the asker is it
 	requests int
 	timeouts int // requests to nodes that did not answer
+	dead     int // requests without an answer to nodes that do not run
 	took     time.Duration
 }
 
@@ -56,8 +57,12 @@ func (w *World) judge(asker *Node, key overlay.ID, o *Outcome) judged {
 	p := &o.Result.Path
 	j := judged{requests: len(p.Steps), took: o.Took}
 	for i := range p.Steps {
-		if errors.Is(p.Steps[i].Err, overlay.ErrTimeout) {
+		err := p.Steps[i].Err
+		if errors.Is(err, overlay.ErrTimeout) {
 			j.timeouts++
+		}
+		if n := w.nodeOf(&p.Steps[i].To); err != nil && (n == nil || !n.Alive()) {
+			j.dead++
 		}
 	}
 	if errors.Is(o.Err, overlay.ErrNoPeers) && w.live.Len() == 1 {

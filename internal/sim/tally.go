@@ -19,9 +19,12 @@ type Tally struct {
 	// Histogram has the number of lookups with as many hops as the index.
 	Histogram []int `json:"histogram"`
 	// MeanRequests counts all requests of a lookup, MeanTimeouts those of them
-	// that were not answered.
+	// whose time ran out, MeanDead those without an answer to nodes that do not
+	// run: a lookup that asks somebody else meanwhile may end before their time
+	// runs out.
 	MeanRequests float64 `json:"mean_requests"`
 	MeanTimeouts float64 `json:"mean_timeouts"`
+	MeanDead     float64 `json:"mean_dead"`
 	// The time that lookups took, in milliseconds.
 	MeanMillis float64 `json:"mean_ms"`
 	P50Millis  float64 `json:"p50_ms"`
@@ -35,12 +38,14 @@ type tally struct {
 	took               []time.Duration
 	lookups, failed    int
 	requests, timeouts int
+	dead               int
 }
 
 func (t *tally) add(j judged) {
 	t.lookups++
 	t.requests += j.requests
 	t.timeouts += j.timeouts
+	t.dead += j.dead
 	t.took = append(t.took, j.took)
 	if !j.right {
 		t.failed++
@@ -60,6 +65,7 @@ func (t *tally) sum() Tally {
 	}
 	n := float64(t.lookups)
 	s.MeanRequests, s.MeanTimeouts = float64(t.requests)/n, float64(t.timeouts)/n
+	s.MeanDead = float64(t.dead) / n
 	right := t.lookups - t.failed
 	hops, seen := 0, 0
 	for h, count := range t.hops {
