@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ringswap/scripts/internal/experiment"
@@ -25,6 +26,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{new(experiment.Hops), []string{"--sweep", "--lookups", "2000"}},
+		{new(experiment.Failures), nil},
 		{new(experiment.Attack), nil},
 		{new(experiment.Load), nil},
 	}
@@ -39,10 +41,12 @@ Open diamonds are published values, dashed lines formulas, short bars what rings
 
 func main() {
 	out := flag.String("out", "docs/figures", "write the page and its files into this `folder`")
+	only := flag.String("only", "", "measure only these `programs`, separated by commas, and leave the page's other sections as they are")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "figures measures everything that docs/figures shows, and writes it.\n\n"+
 			"usage: go run ./scripts/figures [flags]\n\nexamples:\n  go run ./scripts/figures --out /tmp/figures\n"+
-			"        the page with its CSV, SVG and PNG files, in some minutes\n\nflags:\n")
+			"        the page with its CSV, SVG and PNG files, in some minutes\n  go run ./scripts/figures --only load,attack\n"+
+			"        these sections of the page anew\n\nflags:\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -51,7 +55,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, parts(), *out, os.Stderr)
+	err := run(ctx, parts(), *out, *only, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "figures:", err)
@@ -59,21 +63,66 @@ func main() {
 	}
 }
 
-// run measures the parts one after the other and writes their page.
-func run(ctx context.Context, all []part, dir string, progress io.Writer) error {
+// name is the part's name for --only.
+func (p part) name() string { return p.program.About().Name }
+
+// madeBy ends the section of a part, and tells it from the others.
+func (p part) madeBy() string {
+	return fmt.Sprintf("Made by `go run ./scripts/%s`.", strings.Join(append([]string{p.name()}, p.args...), " "))
+}
+
+// run measures the parts one after the other and writes their page. If only
+// names some of them, the sections of the others are those of the page there is.
+func run(ctx context.Context, all []part, dir, only string, progress io.Writer) error {
+	kept, err := sections(all, dir, only)
+	if err != nil {
+		return err
+	}
 	var page strings.Builder
 	page.WriteString(preface)
-	for _, p := range all {
-		report, err := figure.Collect(ctx, p.program, p.args, progress)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.program.About().Name, err)
+	for i, p := range all {
+		section := kept[i]
+		if section == "" {
+			report, err := figure.Collect(ctx, p.program, p.args, progress)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.name(), err)
+			}
+			if _, err := report.Write(dir); err != nil {
+				return err
+			}
+			section = report.Markdown() + p.madeBy()
 		}
-		if _, err := report.Write(dir); err != nil {
-			return err
-		}
-		page.WriteString(report.Markdown())
-		fmt.Fprintf(&page, "Made by `go run ./scripts/%s`.\n\n", strings.Join(append([]string{p.program.About().Name}, p.args...), " "))
+		page.WriteString(section + "\n\n")
 	}
 	text := strings.TrimRight(page.String(), "\n") + "\n"
 	return os.WriteFile(filepath.Join(dir, "README.md"), []byte(text), 0o644)
+}
+
+// sections are those of the page in dir that are to stay, "" for every part that
+// is to be measured: all of them, or those that only names and those that the
+// page does not have.
+func sections(all []part, dir, only string) ([]string, error) {
+	kept := make([]string, len(all))
+	if only == "" {
+		return kept, nil
+	}
+	wanted := strings.Split(only, ",")
+	for _, name := range wanted {
+		if !slices.ContainsFunc(all, func(p part) bool { return p.name() == name }) {
+			return nil, fmt.Errorf("--only names %q, which is no part of the page", name)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range all {
+		if slices.Contains(wanted, p.name()) {
+			continue
+		}
+		if before, _, found := strings.Cut(string(page), p.madeBy()); found {
+			kept[i] = before[strings.LastIndex(before, "\n## ")+1:] + p.madeBy()
+		}
+	}
+	return kept, nil
 }

@@ -20,7 +20,7 @@ func TestPageIsTheSameTwice(t *testing.T) {
 	}
 	dirs := [2]string{t.TempDir(), t.TempDir()}
 	for _, d := range dirs {
-		if err := run(t.Context(), small(), d, io.Discard); err != nil {
+		if err := run(t.Context(), small(), d, "", io.Discard); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -31,7 +31,17 @@ func TestPageIsTheSameTwice(t *testing.T) {
 			t.Errorf("%s differs, %v, %v", name, errA, errB)
 		}
 	}
+	// One part anew leaves the page as it is; one that is not there is refused.
 	page, err := os.ReadFile(filepath.Join(dirs[0], "README.md"))
+	if err := run(t.Context(), small(), dirs[0], "load", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(filepath.Join(dirs[0], "README.md")); err != nil || !bytes.Equal(again, page) {
+		t.Errorf("the page with one part anew is %s, %v", again, err)
+	}
+	if err := run(t.Context(), small(), dirs[0], "load,tides", io.Discard); err == nil {
+		t.Error("a part that there is not was run")
+	}
 	if err != nil || !bytes.Contains(page, []byte("![")) || !bytes.Contains(page, []byte("verdict")) {
 		t.Errorf("the page is %s, %v", page, err)
 	}
@@ -40,7 +50,7 @@ func TestPageIsTheSameTwice(t *testing.T) {
 func TestPartsAreValid(t *testing.T) {
 	ctx := t.Context()
 	bad := []part{{new(experiment.Load), []string{"--nodes", "0"}}}
-	if err := run(ctx, bad, t.TempDir(), io.Discard); err == nil {
+	if err := run(ctx, bad, t.TempDir(), "", io.Discard); err == nil {
 		t.Error("an invalid part was run")
 	}
 }

@@ -5,3 +5,10 @@ package experiment
 // chordLoad are multiples of the mean number of keys a node, with 10^4 nodes and
 // 5*10^5 keys (Stoica et al. 2003, figures 8 and 9).
 var chordLoad = struct{ p99, max, p99Virtual float64 }{4.6, 9.1, 1.6}
+
+// chordFailures are lookups among 1,000 nodes with 20 successors each after a
+// share of them failed at once (Stoica et al. 2003, table II): the mean number
+// of live nodes asked, and of timeouts.
+var chordFailures = []struct{ share, path, timeouts float64 }{
+	{0, 3.84, 0}, {.1, 4.03, .60}, {.2, 4.22, 1.17}, {.3, 4.44, 2.02}, {.4, 4.69, 3.23}, {.5, 5.09, 5.10},
+}
