@@ -41,22 +41,34 @@ func (r *ring) soon() {
 // stabilize is Zave's: it reads the first successor's neighbours, takes over its
 // list, and adopts its predecessor if that stands in between and lives.
 func (r *ring) stabilize() {
-	m := r.m
 	if r.stabilizing {
 		return
 	}
 	r.changed = false
-	if len(r.succ) == 0 {
-		if r.pred == nil {
-			r.alone()
-			return
-		}
+	if len(r.succ) > 0 {
 		r.stabilizing = true
-		r.adopt(r.pred, func(bool) { r.settled() })
+		r.approach()
+		return
+	}
+	if r.pred == nil {
+		r.alone()
+		return
+	}
+	r.stabilizing = true
+	r.adopt(r.pred, func(bool) { r.settled() })
+}
+
+// approach is one step of a stabilization. Where nodes come by the dozen, the one
+// that it adopts may have got a nearer predecessor, too; then the next step
+// follows at once, unless upkeep is to be as slow as the papers'. There is an end
+// to it, since each one comes nearer.
+func (r *ring) approach() {
+	m := r.m
+	if len(r.succ) == 0 {
+		r.settled()
 		return
 	}
 	s := r.succ[0]
-	r.stabilizing = true
 	m.ask(s, &NeighboursRequest{Known: r.known(s)}, func(msg Message, err error) {
 		if err != nil {
 			// s has been dropped from the list already; the next one is read soon,
@@ -79,13 +91,22 @@ func (r *ring) stabilize() {
 			return
 		}
 		r.adopt(x, func(adopted bool) {
-			if adopted {
+			switch {
+			case adopted && r.hurries():
+				r.approach()
+			case adopted:
 				r.settled()
-				return
+			default:
+				r.notify()
 			}
-			r.notify()
 		})
 	})
+}
+
+// hurries reports whether a change is followed up at once.
+func (r *ring) hurries() bool {
+	c := &r.m.cfg.Ring
+	return c.Stabilize >= 0 && c.Eager < c.Stabilize
 }
 
 // known is the version of s's list from which ours was made.
@@ -152,20 +173,22 @@ func (r *ring) settled() {
 	}
 	// A list is made of the next one's, so what changes at one place has to go
 	// from node to node through r of them; the next one need not wait for its turn.
-	if r.told != r.version && r.pred != nil && m.cfg.Ring.Eager < m.cfg.Ring.Stabilize {
+	if r.told != r.version && r.pred != nil && r.hurries() {
 		r.told = r.version
 		m.ask(r.pred, &PingRequest{Changed: true}, nil)
 	}
 }
 
-// hint is told that a node's list has changed.
+// hint is told that a node's list or predecessor has changed. A short wait takes
+// in what changes with it.
 func (r *ring) hint(from overlay.ID) {
 	m := r.m
-	if len(r.succ) == 0 || r.succ[0].ID != from || m.cfg.Ring.Eager >= m.cfg.Ring.Stabilize || m.cfg.Ring.Stabilize < 0 {
+	if len(r.succ) == 0 || r.succ[0].ID != from || !r.hurries() {
 		return
 	}
-	if at := m.now.Add(m.cfg.Ring.Eager / 4); !r.alarm.Pending() || r.alarm.At().After(at) {
-		r.schedule(m.cfg.Ring.Eager / 4)
+	wait := m.cfg.Ring.Eager / 10
+	if at := m.now.Add(wait); !r.alarm.Pending() || r.alarm.At().After(at) {
+		r.schedule(wait)
 	}
 }
 
@@ -174,8 +197,14 @@ func (r *ring) rectify(c *overlay.Contact) {
 	m := r.m
 	switch {
 	case m.admit(c) != nil:
-	case r.pred == nil, r.pred.ID == c.ID, between(r.pred.ID, c.ID, m.self.ID):
+	case r.pred == nil, r.pred.ID == c.ID:
 		r.setPredecessor(c)
+	case between(r.pred.ID, c.ID, m.self.ID):
+		old := r.pred
+		r.setPredecessor(c)
+		if r.hurries() { // c is its successor now; it need not wait for its turn to see
+			m.ask(old, &PingRequest{Changed: true}, nil)
+		}
 	default: // c takes the place of a predecessor that is dead
 		old := r.pred
 		m.ask(old, &PingRequest{}, func(_ Message, err error) {
