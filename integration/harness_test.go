@@ -53,21 +53,47 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// lookAtSources makes the result of a test depend on what the program is made of:
+// go test, which remembers results, sees only which files a test looks at.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != ".." || d.Name() == "testdata"):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"), d.Name() == "go.sum":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // world is one isolated network of processes.
 type world struct {
 	t       *testing.T
 	dir     string
 	network string
+	overlay string // empty: the default one
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	lookAtSources(t)
 	return &world{t: t, dir: t.TempDir(), network: fmt.Sprintf("test-%x", rand.Uint64())}
 }
 
 // flags make a node stay on loopback and in this world.
 func (w *world) flags(extra ...string) []string {
-	return append([]string{"--network", w.network, "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"}, extra...)
+	flags := []string{"--network", w.network, "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"}
+	if w.overlay != "" {
+		flags = append(flags, "--overlay", w.overlay)
+	}
+	return append(flags, extra...)
 }
 
 // repo is the path of a node's repo. It is short: sockets have little room.
@@ -80,6 +106,7 @@ type daemon struct {
 	repo  string
 	cmd   *exec.Cmd
 	ID    string
+	Place string // in the keyspace, hexadecimal
 	Addrs []string
 	Ready time.Duration // from start to the ready line
 	log   *logBuffer
@@ -116,7 +143,7 @@ func (w *world) start(name string, extra ...string) *daemon {
 	if err := json.Unmarshal([]byte(line), &ready); err != nil || ready.Event != "ready" || len(ready.Addrs) == 0 {
 		w.t.Fatalf("%s said %q instead of ready: %v", name, line, err)
 	}
-	d.ID, d.Addrs = ready.ID, ready.Addrs
+	d.ID, d.Addrs, d.Place = ready.ID, ready.Addrs, placeOf(w.t, ready.ID)
 	go func() {
 		_, _ = io.Copy(io.Discard, lines)
 		_ = d.cmd.Wait()
@@ -161,23 +188,33 @@ type result struct {
 	stdout, stderr string
 }
 
-// run runs a command to its end, three minutes at most.
-func (w *world) run(repo string, args ...string) result {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+// try runs a command to its end. Its error is about a command that could not be
+// run, or did not end within the limit. It may be called by any goroutine.
+func (w *world) try(limit time.Duration, repo string, args ...string) (result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"--repo", repo}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		w.t.Fatalf("peer %s: %v", strings.Join(args, " "), err)
+	switch {
+	case ctx.Err() != nil:
+		return result{}, fmt.Errorf("peer %s did not end within %v\n%s%s", strings.Join(args, " "), limit, &stdout, &stderr)
+	case err != nil && !errors.As(err, &exit):
+		return result{}, fmt.Errorf("peer %s: %w", strings.Join(args, " "), err)
 	}
-	if ctx.Err() != nil {
-		w.t.Fatalf("peer %s did not end within 3 minutes\n%s%s", strings.Join(args, " "), &stdout, &stderr)
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, nil
+}
+
+// run runs a command to its end, three minutes at most.
+func (w *world) run(repo string, args ...string) result {
+	w.t.Helper()
+	r, err := w.try(3*time.Minute, repo, args...)
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	return r
 }
 
 // do runs a command that must succeed and decodes its one JSON object.
