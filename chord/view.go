@@ -91,6 +91,9 @@ func (m *Machine) Contacts() []overlay.Contact {
 	return out
 }
 
+// Size is the number of contacts that the machine routes by.
+func (m *Machine) Size() int { return len(m.index.list) }
+
 // Table is what a machine of a simulator begins with. Contacts are shared and
 // must not change.
 type Table struct {

@@ -8,7 +8,8 @@ import (
 
 // Preload puts contacts into the table as if they had just answered, without
 // asking them. It is for simulators that build a large network at once; they
-// share the contacts, which must not change. It returns how many were taken.
+// share the contacts, which must not change and differ from each other. It returns
+// how many were taken.
 func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
 	if t := &m.table; t.size == 0 && len(t.buckets) == 1 {
 		t.fill(stampOf(now), contacts, m.admissible)
@@ -51,10 +52,9 @@ func (t *table) fill(now stamp, contacts []*overlay.Contact, ok func(*overlay.Co
 		if c.ID == t.self || !ok(c) || !t.diverse(c) {
 			continue
 		}
-		if b := &t.buckets[t.depthOf(c.ID)]; index(b.live, c.ID) < 0 {
-			b.live = append(b.live, entry{c: c, seen: now})
-			t.size++
-		}
+		b := &t.buckets[t.depthOf(c.ID)]
+		b.live = append(b.live, entry{c: c, seen: now})
+		t.size++
 	}
 	t.settle()
 }

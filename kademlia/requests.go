@@ -120,7 +120,7 @@ func (r *requests) judge(answered bool) {
 
 // admissible reports whether the table may hold c at all.
 func (m *Machine) admissible(c *overlay.Contact) bool {
-	if c.Peer == m.self.Peer || c.Peer == "" {
+	if c.ID == m.self.ID || c.Peer == "" { // IDs are at hand, the peer's bytes are not
 		return false
 	}
 	return !m.cfg.Table.PublicOnly || scope.Has(c.Addrs, scope.Public)

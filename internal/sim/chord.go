@@ -30,7 +30,7 @@ func (c Chord) New(self overlay.Contact, server, addrs bool, rng *rand.Rand) (ov
 func (c Chord) Codec() overlay.Codec { return chord.Codec{} }
 
 // Entries implements [Overlay].
-func (c Chord) Entries(m overlay.Machine) int { return m.(*chord.Machine).View().Entries }
+func (c Chord) Entries(m overlay.Machine) int { return m.(*chord.Machine).Size() }
 
 // Contacts implements [Overlay].
 func (c Chord) Contacts(m overlay.Machine) []overlay.Contact { return m.(*chord.Machine).Contacts() }

@@ -124,7 +124,7 @@ func (w *World) measure(lookups int, fresh bool, t *tally) error {
 		}
 		t.add(w.judge(asker, key.ID(), &o))
 		// What is still on its way belongs to the past by the next lookup.
-		if err := w.RunFor(w.settle()); err != nil {
+		if err := w.settle(); err != nil {
 			return err
 		}
 		if fresh {

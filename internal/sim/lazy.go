@@ -29,17 +29,19 @@ func (w *World) Populate(n int, stay bool) error {
 	if len(w.nodes) > 0 {
 		return fmt.Errorf("sim: the world is populated already")
 	}
-	slab := make([]Node, n)
-	contacts := make([]overlay.Contact, n)
 	peers := makePeers(w.salt, 0, n)
+	slab := make([]Node, n)
+	contacts := make([]overlay.Contact, n) // in the order of IDs: who is near on the ring is near in memory
 	list := make([]*overlay.Contact, n)
 	w.nodes = make([]*Node, n, n+n/8)
+	order := byPlace(peers)
 	parallel(n, func(from, to int) {
 		for i := from; i < to; i++ {
-			contacts[i] = w.contact(peers[i], uint32(i))
+			number := order[i].number
+			contacts[i] = w.contact(peers[number], number)
 			list[i] = &contacts[i]
-			slab[i] = Node{Contact: &contacts[i], Number: uint32(i), Server: true, world: w}
-			w.nodes[i] = &slab[i]
+			slab[number] = Node{Contact: &contacts[i], Number: number, Server: true, world: w}
+			w.nodes[number] = &slab[number]
 		}
 	})
 	w.all = newDirectory(list)

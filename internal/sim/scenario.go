@@ -50,5 +50,10 @@ func (w *World) entries(sampled int) (mean float64, most int) {
 	return float64(sum) / float64(min(sampled, n)), most
 }
 
-// settle is a time in which everything that a lookup left behind has arrived.
-func (w *World) settle() time.Duration { return 30 * time.Second }
+// settle lets time pass until nothing is on its way any more, but no longer than
+// it takes for everything that a lookup left behind to arrive. Nodes that time
+// passes for have upkeep, so no more of it passes than must.
+func (w *World) settle() error {
+	_, err := w.RunUntil(func() bool { return len(w.free) == len(w.exchanges) }, 30*time.Second)
+	return err
+}
