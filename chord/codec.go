@@ -162,6 +162,7 @@ func (w *writer) answer(msg Message) bool {
 	case *FindAnswer:
 		w.contacts(fieldNodes, m.Owners)
 		w.contacts(fieldCloser, m.Closer)
+		w.flag(fieldOwner, m.Owner)
 	case *NeighboursAnswer:
 		w.number(fieldVersion, m.Version)
 		w.contact(fieldPredecessor, m.Predecessor)

@@ -91,7 +91,7 @@ func (r sampler) all() []Message {
 		&PingRequest{Changed: r.IntN(2) == 0}, &PingAnswer{},
 		r.find(),
 		&FindRequest{Key: r.blob(MaxKey), N: 1 + r.IntN(MaxContacts), Owner: r.IntN(2) == 0},
-		&FindAnswer{Owners: r.contacts(), Closer: r.contacts()},
+		&FindAnswer{Owners: r.contacts(), Closer: r.contacts(), Owner: r.IntN(2) == 0},
 		&NeighboursRequest{Known: r.Uint64N(3)},
 		&NeighboursAnswer{Predecessor: r.maybe(), Successors: r.contacts(), Version: r.Uint64() | 1},
 		&NotifyRequest{}, &NotifyAnswer{},

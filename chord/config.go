@@ -107,6 +107,12 @@ type LookupConfig struct {
 	// Answer is the most nodes before the key that an answer of this node names.
 	// 0 means 4.
 	Answer int
+	// Guess is the number of nodes, unknown to whoever knows best, that may be
+	// expected between a key and a node that is asked whether the key is its own
+	// before anybody near the key has said so. 0 means 1.146, where that costs as
+	// much as it saves; a negative one asks only nodes that were named by a node
+	// before the key, as ToN does.
+	Guess float64
 	// RequestTimeout is the longest that an answer may take. 0 means 5 s.
 	RequestTimeout time.Duration
 	// MinTimeout is the shortest: in between, an answer may take four times as
@@ -184,7 +190,7 @@ func Published(cfg *Config) {
 	cfg.Ring.Eager, cfg.Ring.Checks, cfg.Ring.SelfLookup, cfg.Ring.Remember = -1, -1, -1, -1
 	cfg.Fingers = FingerConfig{Bits: 1, Candidates: -1, Refresh: 30 * time.Second}
 	cfg.Cache = CacheConfig{Entries: -1, Budget: -1}
-	cfg.Lookup.Recursive, cfg.Lookup.Alpha, cfg.Lookup.Hurry = false, 1, -1
+	cfg.Lookup.Recursive, cfg.Lookup.Alpha, cfg.Lookup.Hurry, cfg.Lookup.Guess = false, 1, -1, -1
 	cfg.Lookup.RequestTimeout, cfg.Lookup.MinTimeout = 500*time.Millisecond, 500*time.Millisecond
 }
 
@@ -218,6 +224,7 @@ func (c Config) withDefaults() Config {
 	l := &c.Lookup
 	orDefault(&l.Alpha, 1)
 	orDefault(&l.Answer, 4)
+	orDefault(&l.Guess, evenGuess)
 	orDefault(&l.RequestTimeout, 5*time.Second)
 	orDefault(&l.MinTimeout, min(time.Second, l.RequestTimeout))
 	orDefault(&l.Hurry, 50*time.Millisecond)
@@ -319,6 +326,9 @@ func (c Config) validateTimes() error {
 		if f.value < time.Millisecond && (!f.off || f.value >= 0) {
 			return fmt.Errorf("chord: %s is %v, must be at least 1ms", f.name, f.value)
 		}
+	}
+	if g := c.Lookup.Guess; !(g <= MaxContacts) { // refuses NaN too
+		return fmt.Errorf("chord: Lookup.Guess is %v, must be at most %d", g, MaxContacts)
 	}
 	if c.Lookup.MinTimeout > c.Lookup.RequestTimeout {
 		return fmt.Errorf("chord: Lookup.MinTimeout is %v, longer than Lookup.RequestTimeout", c.Lookup.MinTimeout)

@@ -1,6 +1,7 @@
 package chord_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ func TestValidate(t *testing.T) {
 		"Ring.Stabilize":     func(c *chord.Config) { c.Ring.Stabilize = time.Microsecond },
 		"Fingers.Bits":       func(c *chord.Config) { c.Fingers.Bits = 9 },
 		"Lookup.Alpha":       func(c *chord.Config) { c.Lookup.Alpha = -1 },
+		"Lookup.Guess":       func(c *chord.Config) { c.Lookup.Guess = math.NaN() },
 		"Lookup.MinTimeout":  func(c *chord.Config) { c.Lookup.MinTimeout = time.Hour },
 		"Lookup.Recursive":   func(c *chord.Config) { c.Lookup.Recursive = true },
 		"Limits.Operations":  func(c *chord.Config) { c.Limits.Operations = -1 },

@@ -40,7 +40,7 @@ var shapes = map[MessageType]shape{
 	TypePing:                      {0, setOf(fieldChanged)},
 	TypePing | TypeAnswer:         {},
 	TypeFind:                      {setOf(fieldKey, fieldN), setOf(fieldOwner, fieldPoint)},
-	TypeFind | TypeAnswer:         {0, setOf(fieldNodes, fieldCloser)},
+	TypeFind | TypeAnswer:         {0, setOf(fieldNodes, fieldCloser, fieldOwner)},
 	TypeNeighbours:                {0, setOf(fieldVersion)},
 	TypeNeighbours | TypeAnswer:   {setOf(fieldVersion), setOf(fieldPredecessor, fieldNodes)},
 	TypeNotify:                    {},
@@ -234,7 +234,7 @@ func (p *parts) request(typ MessageType) Message {
 func (p *parts) answer(typ MessageType) Message {
 	switch typ {
 	case TypeFind:
-		return &FindAnswer{Owners: p.nodes, Closer: p.closer}
+		return &FindAnswer{Owners: p.nodes, Closer: p.closer, Owner: p.owner}
 	case TypeNeighbours:
 		return &NeighboursAnswer{Predecessor: p.predecessor, Successors: p.nodes, Version: p.version}
 	case TypeNotify:

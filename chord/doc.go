@@ -16,7 +16,7 @@
 //   - ring.go, stabilize.go, join.go: this node's place in the ring
 //   - memory.go: nodes that fell silent, through which two rings become one
 //   - index.go: all contacts in one order; fingers.go: those across the ring
-//   - lookup.go, operations.go: the search, and what it is for
+//   - lookup.go, guess.go, outcome.go: the search; operations.go: what it is for
 //   - serve.go: what other nodes are told; errors.go: why they are refused
 //   - records.go: what is kept for others; provide.go, values.go: storing and
 //     finding it; handover.go: keeping it where it belongs while nodes come and go

@@ -11,8 +11,13 @@ import (
 // lookup is one iterative search for the successor of a key. It asks the node
 // that most closely precedes the key, of those it heard of, until one's successor
 // list covers the key; then it goes straight to the owner, which confirms that it
-// is, or names a newer node in between. Whoever does not answer is passed over:
-// the nodes that earlier answers named beside it are next.
+// is, or names a newer node in between. Where somebody knows the nodes around the
+// key well enough, the owner is asked at once (guess.go). Whoever does not answer
+// is passed over: the nodes that earlier answers named beside it are next.
+//
+// An owner is believed to be one if it lives and either says that its predecessor
+// stands before the key, or was named by a node before the key whose successor list
+// leads up to it.
 type lookup struct {
 	m      *Machine
 	goal   goal
@@ -24,6 +29,7 @@ type lookup struct {
 	list, owners []*candidate
 	steps        []overlay.Step
 	own          bool // of this node's own place: it does not count itself
+	guesses      int  // asked without being vouched for
 	ended        bool
 	alarm        *alarm.Alarm // the next request that becomes late
 	limit        *alarm.Alarm
@@ -52,9 +58,18 @@ type candidate struct {
 	via   *candidate // who told of it first; nil: known from the start
 	step  int        // index in steps, once asked
 	late  time.Time
-	// next is what an owner named from the key on, itself included.
-	next []*overlay.Contact
+	// Of an owner: vouched says that a node before the key, or a vouched owner of
+	// which it is the predecessor, named it; sure that the key is its own by its own
+	// word; guessed that it is worth asking without either, and blind that it was.
+	vouched, sure, guessed, blind bool
+	// Of an owner that answered: next is what it named from the key on, itself
+	// included; nearer its predecessor if that stands between the key and it.
+	next   []*overlay.Contact
+	nearer *candidate
 }
+
+// believed reports whether an owner is the right one if it lives.
+func (o *candidate) believed() bool { return o.vouched || o.sure }
 
 // keyID is the place that a request is about. With Ring.AnyID, so are 32 bytes of
 // any key.
@@ -87,8 +102,11 @@ func (l *lookup) begin() {
 	m := l.m
 	if m.server {
 		for _, c := range m.owners(l.target, l.want.N) {
-			l.after(c, nil)
+			l.after(c, nil).vouch(nil)
 		}
+	}
+	if g := m.guess(l.target, nil); g != nil && len(l.owners) == 0 {
+		l.after(g, nil).guess()
 	}
 	for _, c := range m.index.preceding(nil, l.target, 2*m.cfg.Lookup.Answer, nil) {
 		l.before(c, nil)
@@ -117,24 +135,50 @@ func (l *lookup) before(c *overlay.Contact, via *candidate) bool {
 	return true
 }
 
-// after takes in a node that may be the key's successor.
-func (l *lookup) after(c *overlay.Contact, via *candidate) bool {
+// after takes in a node that may be the key's successor, or finds it; nil if it
+// cannot be.
+func (l *lookup) after(c *overlay.Contact, via *candidate) *candidate {
 	if c.Peer == l.m.self.Peer && (l.own || !l.m.server) {
-		return false
+		return nil
 	}
 	d := c.ID.Sub(l.target)
 	i, found := slices.BinarySearchFunc(l.owners, d, func(x *candidate, d overlay.ID) int {
 		return x.c.ID.Sub(l.target).Compare(d)
 	})
-	if found || i >= MaxContacts {
-		return false
+	switch {
+	case found:
+		return l.owners[i]
+	case i >= MaxContacts:
+		return nil
 	}
 	o := &candidate{c: c, via: via}
+	l.owners = slices.Insert(l.owners, i, o)
 	if c.Peer == l.m.self.Peer {
 		o.state, o.next = replied, chain(c, l.m.ring.succ)
+		if p := l.m.ring.pred; p != nil && p.ID.Sub(l.target).Compare(d) < 0 {
+			o.nearer = l.after(p, via)
+		}
 	}
-	l.owners = slices.Insert(l.owners, i, o)
-	return true
+	return o
+}
+
+// vouch notes that a node before the key, or this one if via is nil, knows of
+// nobody between the key and o.
+func (o *candidate) vouch(via *candidate) {
+	if o != nil && !o.vouched {
+		o.vouched = true
+		if o.state == heard {
+			o.via = via
+		}
+		o.nearer.vouch(o)
+	}
+}
+
+// guess notes that o may well be the key's successor.
+func (o *candidate) guess() {
+	if o != nil {
+		o.guessed = true
+	}
 }
 
 // advance sends what can be sent and ends the lookup if there is nothing left to
@@ -143,19 +187,9 @@ func (l *lookup) advance() {
 	if l.ended {
 		return
 	}
-	inTime, waited := 0, false
-	for _, set := range [2][]*candidate{l.owners, l.list} {
-		for _, c := range set {
-			if c.state == waiting {
-				waited = true
-				if l.m.now.Before(c.late) {
-					inTime++
-				}
-			}
-		}
-	}
+	inTime, waited := l.waiting()
 	for _, o := range l.owners {
-		if o.state == failed {
+		if o.state == failed || !o.believed() {
 			continue
 		}
 		if o.state == replied {
@@ -173,6 +207,11 @@ func (l *lookup) advance() {
 			return
 		}
 	}
+	if o := l.nextGuess(); o != nil && inTime < l.m.cfg.Lookup.Alpha && l.ask(o, true) {
+		o.blind = true
+		l.guesses++
+		inTime, waited = inTime+1, true
+	}
 	for _, c := range l.list {
 		if inTime >= l.m.cfg.Lookup.Alpha {
 			break
@@ -186,6 +225,22 @@ func (l *lookup) advance() {
 		return
 	}
 	l.rearm()
+}
+
+// waiting counts the requests that are out and not late, and reports whether any
+// is out.
+func (l *lookup) waiting() (inTime int, any bool) {
+	for _, set := range [2][]*candidate{l.owners, l.list} {
+		for _, c := range set {
+			if c.state == waiting {
+				any = true
+				if l.m.now.Before(c.late) {
+					inTime++
+				}
+			}
+		}
+	}
+	return inTime, any
 }
 
 // ask sends the request to a candidate.
@@ -228,21 +283,61 @@ func (l *lookup) reply(c *candidate, owner bool, msg Message, err error) {
 		return
 	}
 	c.state = replied
-	a := msg.(*FindAnswer)
-	for _, o := range a.Owners {
-		if l.learn(o) && l.after(o, c) {
-			step.Learned++
-		}
-	}
-	if owner {
-		c.next = a.Owners
-	}
-	for _, b := range a.Closer {
-		if l.learn(b) && (l.own || between(c.c.ID, b.ID, l.target)) && l.before(b, c) {
-			step.Learned++
-		}
+	if a := msg.(*FindAnswer); owner {
+		l.heardOwner(c, a)
+	} else {
+		l.heardWay(c, a)
 	}
 	l.advance()
+}
+
+// heardWay takes in what a node said that was asked for the way.
+func (l *lookup) heardWay(c *candidate, a *FindAnswer) {
+	step := &l.steps[c.step]
+	for _, o := range a.Owners {
+		if !l.learn(o) {
+			continue
+		}
+		known := len(l.owners)
+		x := l.after(o, c)
+		x.vouch(c)
+		if x != nil && o.ID == c.c.ID && x.state == heard { // the key is its own
+			x.state, x.step, x.via, x.sure, x.next = replied, c.step, c.via, true, a.Owners
+		}
+		step.Learned += len(l.owners) - known
+	}
+	for _, b := range a.Closer {
+		switch known := len(l.owners); {
+		case !l.learn(b):
+		case l.own || between(c.c.ID, b.ID, l.target):
+			if l.before(b, c) {
+				step.Learned++
+			}
+		default:
+			l.after(b, c).guess()
+			step.Learned += len(l.owners) - known
+		}
+	}
+}
+
+// heardOwner takes in what a node said that was asked whether the key is its own.
+func (l *lookup) heardOwner(c *candidate, a *FindAnswer) {
+	c.next = a.Owners
+	c.sure = a.Owner && len(a.Owners) > 0 && a.Owners[0].ID == c.c.ID
+	if len(a.Owners) == 0 {
+		return
+	}
+	if o := a.Owners[0]; l.learn(o) && o.ID.Sub(l.target).Compare(c.c.ID.Sub(l.target)) < 0 {
+		known := len(l.owners)
+		x := l.after(o, c)
+		l.steps[c.step].Learned += len(l.owners) - known
+		c.nearer = x
+		if c.vouched {
+			x.vouch(c)
+		} else if l.promising(o) {
+			x.guess()
+		}
+	}
 }
 
 // learn reports whether a contact that somebody named can be used.
@@ -279,77 +374,4 @@ func (l *lookup) rearm() {
 	if !next.IsZero() {
 		l.alarm = l.m.clock.Set(next, l.advance)
 	}
-}
-
-// finish ends the lookup and tells its goal.
-func (l *lookup) finish() {
-	if !l.ended {
-		l.stop()
-		l.goal.over(l)
-	}
-}
-
-// stop ends the lookup without a word.
-func (l *lookup) stop() {
-	if l.ended {
-		return
-	}
-	l.ended = true
-	l.m.clock.Stop(l.alarm)
-	l.m.clock.Stop(l.limit)
-	for _, set := range [2][]*candidate{l.owners, l.list} {
-		for _, c := range set {
-			if c.state == waiting {
-				step := &l.steps[c.step]
-				step.Took, step.Err = l.m.now.Sub(l.start)-step.Sent, overlay.ErrCanceled
-			}
-		}
-	}
-}
-
-// owner is the confirmed successor of the key, nil if there is none.
-func (l *lookup) owner() *candidate {
-	for _, o := range l.owners {
-		if o.state == replied {
-			return o
-		}
-	}
-	return nil
-}
-
-// trace is the course of an ended lookup with what it found.
-func (l *lookup) trace() overlay.Path {
-	path := overlay.Path{Key: l.target, Steps: l.steps}
-	o := l.owner()
-	if o == nil {
-		return path
-	}
-	if o.via != nil {
-		path.Hops = l.steps[o.via.step].Hop
-	}
-	path.Closest = append(path.Closest, *o.c)
-	last := o.c.ID.Sub(l.target)
-	for _, c := range o.next {
-		if d := c.ID.Sub(l.target); len(path.Closest) < l.want.N && d.Compare(last) > 0 && l.lives(c) {
-			path.Closest, last = append(path.Closest, *c), d
-		}
-	}
-	return path
-}
-
-// lives reports whether nothing speaks against c's being alive.
-func (l *lookup) lives(c *overlay.Contact) bool {
-	i := slices.IndexFunc(l.owners, func(o *candidate) bool { return o.c.ID == c.ID })
-	return (i < 0 || l.owners[i].state != failed) && !l.m.memory.justLost(c.ID)
-}
-
-// verdict is the error of an ended lookup.
-func (l *lookup) verdict() error {
-	switch {
-	case len(l.steps) == 0 && len(l.m.index.list) == 0:
-		return overlay.ErrNoPeers
-	case l.owner() == nil:
-		return overlay.ErrTimeout
-	}
-	return nil
 }

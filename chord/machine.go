@@ -34,6 +34,7 @@ type Machine struct {
 	refused  refusals
 	records  records
 	ops      map[overlay.OpID]operation
+	observed float64 // see spacing
 }
 
 var _ overlay.Machine = (*Machine)(nil)

@@ -99,8 +99,12 @@ type (
 		// knows, in ring order; empty if it is not one to know.
 		Owners []*overlay.Contact
 		// Closer are nodes between the answerer and the key, the nearest to the key
-		// first.
+		// first; and then the first that it knows from the key on, if it thinks that
+		// this may be the key's successor.
 		Closer []*overlay.Contact
+		// Owner says that the answerer, taken for the key's successor, is: its
+		// predecessor stands before the key.
+		Owner bool
 	}
 
 	// NeighboursRequest asks for a node's neighbours in the ring.

@@ -73,11 +73,20 @@ func (r *ring) left(c *overlay.Contact) {
 	r.m.memory.forget(c.ID)
 }
 
+// owns reports whether the key is this node's own: it is the first at or after it.
+func (m *Machine) owns(key overlay.ID) bool {
+	r := &m.ring
+	if r.pred == nil {
+		return key == m.self.ID || len(r.succ) == 0
+	}
+	return upTo(r.pred.ID, key, m.self.ID)
+}
+
 // owners are up to n nodes from key on if this node is the key's successor or
 // its successor list covers the key; nil otherwise.
 func (m *Machine) owners(key overlay.ID, n int) []*overlay.Contact {
 	r := &m.ring
-	if key == m.self.ID || r.pred != nil && upTo(r.pred.ID, key, m.self.ID) || r.pred == nil && len(r.succ) == 0 {
+	if m.owns(key) {
 		return chain(m.self, r.succ[:min(len(r.succ), n-1)])
 	}
 	last := m.self.ID
@@ -99,20 +108,39 @@ func (m *Machine) serveFind(ev *overlay.Inbound, msg *FindRequest, reach scope.S
 	key := m.keyID(msg)
 	a := new(FindAnswer)
 	if msg.Owner {
-		a.Owners = chain(m.self, m.ring.succ[:min(len(m.ring.succ), msg.N-1)])
-		if p := m.ring.pred; p != nil && (p.ID == key || between(key, p.ID, m.self.ID)) {
-			a.Owners = chain(p, a.Owners)
-		}
-		a.Owners = cutBefore(key, a.Owners)
+		m.claim(key, msg.N, a)
 	} else {
 		a.Owners = m.owners(key, msg.N)
-		a.Closer = m.index.preceding(nil, key, m.cfg.Lookup.Answer, func(c *overlay.Contact) bool {
-			return c.Peer != ev.From.Peer && m.tellable(c, reach)
-		})
+		m.way(key, a, func(c *overlay.Contact) bool { return c.Peer != ev.From.Peer && m.tellable(c, reach) })
 	}
 	a.Owners = m.within(a.Owners, reach)
 	a.Closer = m.within(a.Closer, reach)
 	return a, nil
+}
+
+// claim answers a node that takes this one for the key's successor: who it is as
+// far as this node knows, and up to n with those that follow.
+func (m *Machine) claim(key overlay.ID, n int, a *FindAnswer) {
+	r := &m.ring
+	a.Owners = chain(m.self, r.succ[:min(len(r.succ), n-1)])
+	if p := r.pred; p != nil && (p.ID == key || between(key, p.ID, m.self.ID)) {
+		a.Owners = chain(p, a.Owners)
+	} else {
+		a.Owner = m.owns(key)
+	}
+	a.Owners = cutBefore(key, a.Owners)
+}
+
+// way answers with nodes before the key, and with the first one after it if that
+// may well be its successor and nothing better is known.
+func (m *Machine) way(key overlay.ID, a *FindAnswer, keep func(*overlay.Contact) bool) {
+	a.Closer = m.index.preceding(make([]*overlay.Contact, 0, m.cfg.Lookup.Answer+1), key, m.cfg.Lookup.Answer, keep)
+	if len(a.Owners) > 0 {
+		return
+	}
+	if g := m.guess(key, keep); g != nil {
+		a.Closer = append(a.Closer, g)
+	}
 }
 
 // cutBefore ends a list, which begins at or after key, before it comes around.
