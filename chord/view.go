@@ -136,9 +136,15 @@ func (m *Machine) load(list []*overlay.Contact, r role, seen uint32) {
 	}
 }
 
+// Member reports whether this node is in a ring with others: it has joined, and
+// not left.
+func (m *Machine) Member() bool {
+	return m.server && !m.closed && (len(m.ring.succ) > 0 || m.ring.pred != nil)
+}
+
 // State is what the checks of a ring want to know of a machine.
 func (m *Machine) State() State {
-	s := State{Self: m.self.ID, R: m.cfg.Ring.Successors, Member: m.server && !m.closed && (len(m.ring.succ) > 0 || m.ring.pred != nil)}
+	s := State{Self: m.self.ID, R: m.cfg.Ring.Successors, Member: m.Member()}
 	if m.ring.pred != nil {
 		s.Predecessor, s.HasPredecessor = m.ring.pred.ID, true
 	}

@@ -32,6 +32,9 @@ func (c Chord) Codec() overlay.Codec { return chord.Codec{} }
 // Entries implements [Overlay].
 func (c Chord) Entries(m overlay.Machine) int { return m.(*chord.Machine).Size() }
 
+// Member implements [Overlay].
+func (c Chord) Member(m overlay.Machine) bool { return m.(*chord.Machine).Member() }
+
 // Contacts implements [Overlay].
 func (c Chord) Contacts(m overlay.Machine) []overlay.Contact { return m.(*chord.Machine).Contacts() }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -108,6 +109,7 @@ type churn struct {
 	cfg  ChurnConfig
 	w    *World
 	rng  *rand.Rand
+	who  *membership
 	t    tally
 	res  ChurnResult
 	over bool
@@ -129,6 +131,11 @@ func Churn(cfg ChurnConfig) (ChurnResult, error) {
 	c.res = ChurnResult{Overlay: cfg.Overlay.Name(), Nodes: cfg.Nodes, Seed: cfg.Seed}
 	if err := w.Populate(cfg.Nodes, true); err != nil {
 		return c.res, err
+	}
+	c.who = newMembership(w)
+	w.After = func(n *Node) error {
+		c.who.note(n)
+		return nil
 	}
 	c.begin()
 	if err := w.RunFor(cfg.Warmup); err != nil {
@@ -156,7 +163,7 @@ func Churn(cfg ChurnConfig) (ChurnResult, error) {
 func (c *churn) begin() {
 	if c.cfg.Rate > 0 {
 		c.every(c.cfg.Rate, c.join)
-		c.every(c.cfg.Rate, func() { c.depart(c.w.honest(c.rng)) })
+		c.every(c.cfg.Rate, func() { c.depart(c.who.random(c.rng)) })
 	} else {
 		for _, n := range c.w.nodes {
 			c.stay(n)
@@ -188,7 +195,7 @@ func (c *churn) stay(n *Node) {
 }
 
 func (c *churn) join() {
-	via := c.w.honest(c.rng)
+	via := c.who.random(c.rng)
 	if via == nil {
 		return
 	}
@@ -208,23 +215,26 @@ func (c *churn) depart(n *Node) {
 	if c.rng.Float64() < c.cfg.Silent {
 		c.w.Kill(n)
 	} else {
+		c.who.leave(n)
 		c.w.Leave(n, linger)
 	}
 }
 
 func (c *churn) lookup() {
-	asker, key := c.w.honest(c.rng), randomKey(c.rng)
+	asker, key := c.who.random(c.rng), randomKey(c.rng)
 	if asker == nil {
 		return
 	}
-	counted := c.on
+	counted, start := c.on, c.w.now
 	c.w.Start(asker, overlay.FindClosest{Key: key}, func(o Outcome) {
 		switch {
 		case !counted:
-		case o.Died:
+		case o.Died, errors.Is(o.Err, overlay.ErrClosed):
 			c.res.Unfinished++
 		default:
-			c.t.add(c.w.judge(asker, key.ID(), &o))
+			c.t.add(c.w.judgeBy(asker, &o, func(owner overlay.ID) bool {
+				return c.who.responsible(owner, key.ID(), start)
+			}))
 		}
 	})
 }

@@ -157,6 +157,11 @@ func (d *Directory) Find(id overlay.ID) int {
 	return -1
 }
 
+// clone is a directory of its own with the same contacts.
+func (d *Directory) clone() *Directory {
+	return &Directory{list: slices.Clone(d.list), head: slices.Clone(d.head)}
+}
+
 // insert adds a contact.
 func (d *Directory) insert(c *overlay.Contact) {
 	i := d.Search(c.ID)

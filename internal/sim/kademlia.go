@@ -32,6 +32,9 @@ func (k Kademlia) Codec() overlay.Codec { return kademlia.Codec{} }
 // Entries implements [Overlay].
 func (k Kademlia) Entries(m overlay.Machine) int { return m.(*kademlia.Machine).Size() }
 
+// Member implements [Overlay]: whoever knows somebody has joined.
+func (k Kademlia) Member(m overlay.Machine) bool { return m.(*kademlia.Machine).Size() > 0 }
+
 // Contacts implements [Overlay].
 func (k Kademlia) Contacts(m overlay.Machine) []overlay.Contact {
 	return m.(*kademlia.Machine).Contacts()

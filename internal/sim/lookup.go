@@ -51,9 +51,17 @@ type judged struct {
 	took     time.Duration
 }
 
-// judge compares a lookup with the truth: the node that is responsible now.
+// judge compares a lookup with the truth: the node that is responsible now. It is
+// for networks in which nobody joins or leaves meanwhile; see [membership].
 func (w *World) judge(asker *Node, key overlay.ID, o *Outcome) judged {
-	truth := w.settings.Overlay.Responsible(w.live, key, 1)
+	return w.judgeBy(asker, o, func(owner overlay.ID) bool {
+		truth := w.settings.Overlay.Responsible(w.live, key, 1)
+		return len(truth) > 0 && owner == truth[0].ID
+	})
+}
+
+// judgeBy is judge with a truth of the caller's.
+func (w *World) judgeBy(asker *Node, o *Outcome, right func(owner overlay.ID) bool) judged {
 	p := &o.Result.Path
 	j := judged{requests: len(p.Steps), took: o.Took}
 	for i := range p.Steps {
@@ -69,7 +77,7 @@ func (w *World) judge(asker *Node, key overlay.ID, o *Outcome) judged {
 		j.right = true // whoever is alone is responsible, and asks nobody
 		return j
 	}
-	j.right = o.Err == nil && len(p.Closest) > 0 && len(truth) > 0 && p.Closest[0].ID == truth[0].ID
+	j.right = o.Err == nil && len(p.Closest) > 0 && right(p.Closest[0].ID)
 	if len(p.Closest) > 0 && p.Closest[0].ID != asker.Contact.ID {
 		j.hops = p.Hops + 1
 	}

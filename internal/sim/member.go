@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -32,7 +31,7 @@ func (w *World) came(n *Node) {
 // ownLive makes the directory of living nodes one of its own, before it changes.
 func (w *World) ownLive() {
 	if w.live == w.all {
-		w.live = &Directory{list: slices.Clone(w.all.list), head: slices.Clone(w.all.head)}
+		w.live = w.all.clone()
 	}
 }
 

@@ -22,6 +22,9 @@ type Overlay interface {
 	Preload(m overlay.Machine, p Preload)
 	// Entries is the number of contacts that the machine routes by.
 	Entries(m overlay.Machine) int
+	// Member reports whether the machine of a node that said no good-bye has
+	// joined the overlay.
+	Member(m overlay.Machine) bool
 	// Contacts are those a node remembers for its next start.
 	Contacts(m overlay.Machine) []overlay.Contact
 	// Check reports what is wrong with a machine's state, if anything.
