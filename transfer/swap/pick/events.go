@@ -49,7 +49,7 @@ func (k *Picker) Finished(now time.Time, id peer.ID, req uint64) (key Key, full 
 		return Key{}, false
 	}
 	p.heard = now
-	p.end(r)
+	p.end(now, r)
 	if r.lost {
 		return Key{}, false
 	}
@@ -81,7 +81,7 @@ func (k *Picker) Refused(now time.Time, id peer.ID, req uint64, reason wire.Reas
 	if !r.lost {
 		k.lose(p, r)
 	}
-	p.end(r)
+	p.end(now, r)
 	switch reason {
 	case wire.ReasonCanceled:
 		return

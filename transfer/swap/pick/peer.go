@@ -217,8 +217,11 @@ func (p *pickPeer) add(now time.Time, r *pickReq) {
 	p.asked += r.cost
 }
 
-// end takes an answered request off the queue.
-func (p *pickPeer) end(r *pickReq) {
+// end takes an answered request off the queue. The time until now counts even if
+// it brought nothing: a peer that never answers must not look like a stranger
+// again each time that its requests are taken back.
+func (p *pickPeer) end(now time.Time, r *pickReq) {
+	p.meter = p.meter.at(now)
 	p.asked -= r.left()
 	p.reqs = slices.DeleteFunc(p.reqs, func(o *pickReq) bool { return o == r })
 }

@@ -116,6 +116,24 @@ func TestPickerDripAndMuteAreOvertaken(t *testing.T) {
 	}
 }
 
+// TestPickerMutePeersTakeTurns has several peers that never answer. None may take
+// over what another of them holds for as long as there is one that answers.
+func TestPickerMutePeersTakeTurns(t *testing.T) {
+	for seed := range uint64(20) {
+		s := newSim(t, seed, 16*mb)
+		s.fetch(sizesOf(40, mb), Rarest, false)
+		for i := range 4 {
+			s.join(&simPeer{id: peer.ID(fmt.Sprint("mute", i)), rate: mb, mute: -1, delay: 10 * time.Millisecond})
+		}
+		for i := range 5 {
+			s.join(&simPeer{id: peer.ID(fmt.Sprint("good", i)), rate: mb, delay: 10 * time.Millisecond})
+		}
+		if took := s.run(5 * time.Minute); took > 11*time.Second {
+			t.Errorf("seed %d: %v, the good peers need 8 s", seed, took)
+		}
+	}
+}
+
 func TestPickerKeepsWhatCameFromThoseWhoLeft(t *testing.T) {
 	s := newSim(t, 1, 16*mb)
 	s.fetch(sizesOf(20, mb), Rarest, false)

@@ -27,7 +27,7 @@ type simPeer struct {
 	learn time.Duration // gains its other chunks one by one, so far apart
 	// misbehaviour
 	lies    int           // of so many bytes it sends, one is wrong; 0: none
-	mute    int           // says nothing more after so many bytes; 0: never
+	mute    int           // says nothing more after so many bytes; 0: never; -1: answers nothing but Cancel
 	refuses float64       // share of requests that it refuses
 	leaves  time.Duration // closes the stream then, 0: never
 	returns time.Duration // and opens it again so much later, 0: never
@@ -289,7 +289,10 @@ func (s *sim) perform(a Action) {
 		})
 	case Cancel:
 		r := s.reqs[a.Req]
-		s.at(p.delay, func() { r.canceled = r.canceled || !p.deaf })
+		s.at(p.delay, func() {
+			r.canceled = r.canceled || !p.deaf
+			s.serve(p)
+		})
 	case Keep:
 		r := s.reqs[a.Req]
 		if s.jobs[a.Key.Job].ended {
@@ -318,7 +321,7 @@ func (s *sim) perform(a Action) {
 
 // serve sends the next piece of the peer's first request.
 func (s *sim) serve(p *simPeer) {
-	if p.busy || len(p.queue) == 0 || (p.mute > 0 && p.sent >= p.mute) {
+	if p.busy || len(p.queue) == 0 || (p.mute > 0 && p.sent >= p.mute) || (p.mute < 0 && !p.queue[0].canceled) {
 		return
 	}
 	r := p.queue[0]
