@@ -20,6 +20,7 @@ type memory struct {
 type absent struct {
 	c     *overlay.Contact
 	since time.Time
+	last  time.Time // that it was found silent
 	tries int
 	due   time.Time // not probed before
 }
@@ -32,13 +33,17 @@ const justLostFor = 20 * time.Second
 func (y *memory) remember(c *overlay.Contact) {
 	m := y.m
 	limit := m.cfg.Ring.Remember
-	if limit < 0 || y.at(c.ID) >= 0 {
+	if i := y.at(c.ID); i >= 0 {
+		y.list[i].last = m.now
+		return
+	}
+	if limit < 0 {
 		return
 	}
 	if len(y.list) >= limit {
 		y.list = slices.Delete(y.list, 0, 1)
 	}
-	y.list = append(y.list, absent{c: c, since: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
+	y.list = append(y.list, absent{c: c, since: m.now, last: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
 }
 
 func (y *memory) at(id overlay.ID) int {
@@ -61,7 +66,7 @@ func (y *memory) justLost(id overlay.ID) bool {
 		return false
 	}
 	i := y.at(id)
-	return i >= 0 && y.m.now.Sub(y.list[i].since) < justLostFor
+	return i >= 0 && y.m.now.Sub(y.list[i].last) < justLostFor
 }
 
 func (y *memory) contacts() []*overlay.Contact {

@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"errors"
 	"time"
 
 	"ringswap/overlay"
@@ -68,11 +69,24 @@ func (m *Machine) answered(ev *overlay.Answer) {
 	} else {
 		m.requests.failed++
 		m.refused.count(err)
-		m.silent(r.to)
+		if r.kind.upkeep() || !errors.Is(err, overlay.ErrRefused) {
+			m.silent(r.to)
+		}
 	}
 	if r.then != nil {
 		r.then(msg, err)
 	}
+}
+
+// upkeep reports whether whoever refuses such a request cannot be a contact: he
+// leaves, or is not in the ring. Other requests can be refused by anyone, for what
+// they ask.
+func (t MessageType) upkeep() bool {
+	switch t {
+	case TypePing, TypeFind, TypeNeighbours, TypeNotify, TypeLeave:
+		return true
+	}
+	return false
 }
 
 // checkAnswer returns the message of an answer if it is a sound one to its

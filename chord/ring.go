@@ -22,7 +22,6 @@ type ring struct {
 	// It is 0 if succ is not all of that list, which then must be read again.
 	read     uint64
 	readFrom overlay.ID
-	whole    bool // nobody was left out when succ was last set
 
 	seeds   []*overlay.Contact // ways into the ring
 	alarm   *alarm.Alarm       // the next stabilization
@@ -81,8 +80,8 @@ func (r *ring) setPredecessor(c *overlay.Contact) {
 // list to length and where it would come around to this node.
 func (r *ring) setSuccessors(list []*overlay.Contact) {
 	m := r.m
-	list, whole := r.fit(list)
-	r.whole, r.read = whole, 0
+	list = r.fit(list)
+	r.read = 0
 	same := slices.EqualFunc(list, r.succ, func(a, b *overlay.Contact) bool { return a == b })
 	if same {
 		return
@@ -111,27 +110,21 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 	}
 }
 
-// fit is the list as far as it goes clockwise without coming around, without
-// nodes that just fell silent, and no longer than r. It copies if it must.
-// It reports whether nobody had to be left out.
-func (r *ring) fit(list []*overlay.Contact) (out []*overlay.Contact, whole bool) {
+// fit is a copy of the list as far as it goes clockwise without coming around, and
+// no longer than r.
+func (r *ring) fit(list []*overlay.Contact) []*overlay.Contact {
 	m := r.m
-	whole = true
-	out = make([]*overlay.Contact, 0, min(len(list), m.cfg.Ring.Successors))
+	out := make([]*overlay.Contact, 0, min(len(list), m.cfg.Ring.Successors))
 	var last overlay.ID
 	for _, c := range list {
 		d := c.ID.Sub(m.self.ID)
 		if d.Compare(last) <= 0 || len(out) == m.cfg.Ring.Successors {
 			break
 		}
-		if m.memory.justLost(c.ID) {
-			whole = false
-			continue
-		}
 		last = d
 		out = append(out, c)
 	}
-	return out, whole
+	return out
 }
 
 // chain is the list that begins with first and goes on with its successors.

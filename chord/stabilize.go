@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -45,17 +46,12 @@ func (r *ring) stabilize() {
 		return
 	}
 	r.changed = false
-	if len(r.succ) > 0 {
-		r.stabilizing = true
-		r.approach()
-		return
-	}
-	if r.pred == nil {
-		r.alone()
+	if len(r.succ) == 0 {
+		r.begin()
 		return
 	}
 	r.stabilizing = true
-	r.adopt(r.pred, func(bool) { r.settled() })
+	r.approach()
 }
 
 // approach is one step of a stabilization. Where nodes come by the dozen, the one
@@ -69,7 +65,8 @@ func (r *ring) approach() {
 		return
 	}
 	s := r.succ[0]
-	m.ask(s, &NeighboursRequest{Known: r.known(s)}, func(msg Message, err error) {
+	known := r.known(s)
+	m.ask(s, &NeighboursRequest{Known: known}, func(msg Message, err error) {
 		if err != nil {
 			// s has been dropped from the list already; the next one is read soon,
 			// which ends in its being notified.
@@ -77,8 +74,9 @@ func (r *ring) approach() {
 			return
 		}
 		a := msg.(*NeighboursAnswer)
-		if len(r.succ) > 0 && r.succ[0].ID == s.ID {
-			r.takeOver(s, a)
+		if len(r.succ) > 0 && r.succ[0].ID == s.ID && !r.takeOver(s, a, known) {
+			r.settled()
+			return
 		}
 		x := a.Predecessor
 		if x == nil || m.admit(x) != nil || len(r.succ) == 0 || !between(m.self.ID, x.ID, r.succ[0].ID) || m.memory.justLost(x.ID) {
@@ -109,6 +107,17 @@ func (r *ring) hurries() bool {
 	return c.Stabilize >= 0 && c.Eager < c.Stabilize
 }
 
+// begin is what takes the place of a stabilization while there is no successor:
+// the predecessor, if there is one, shows the way into its ring.
+func (r *ring) begin() {
+	if r.pred == nil {
+		r.alone()
+		return
+	}
+	r.stabilizing = true
+	r.joinAfter(r.pred, maxWalk, func(bool) { r.settled() })
+}
+
 // known is the version of s's list from which ours was made.
 func (r *ring) known(s *overlay.Contact) uint64 {
 	if r.readFrom == s.ID {
@@ -117,18 +126,29 @@ func (r *ring) known(s *overlay.Contact) uint64 {
 	return 0
 }
 
-// takeOver makes the list of a live first successor ours.
-func (r *ring) takeOver(s *overlay.Contact, a *NeighboursAnswer) {
-	if r.known(s) == a.Version && len(a.Successors) == 0 {
-		return
+// takeOver makes the list of a live first successor ours; known is the version of
+// it that the answer supposes us to have. It reports whether that node is in the
+// ring. One that is not lives, but has just been started again, or has lost all
+// its own: unless we have no other either, it is no successor.
+func (r *ring) takeOver(s *overlay.Contact, a *NeighboursAnswer, known uint64) bool {
+	if known != 0 && a.Version == known && len(a.Successors) == 0 {
+		return true // what we have was made of it, or will be read anew
+	}
+	if len(a.Successors) == 0 && len(r.succ) > 1 {
+		r.setSuccessors(r.succ[1:])
+		return false
 	}
 	if r.m.cfg.rules.mistake == KeepList && len(r.succ) > 0 {
-		return
+		return true
 	}
-	r.setSuccessors(chain(s, a.Successors))
-	if r.whole {
+	list := chain(s, a.Successors)
+	rest := slices.DeleteFunc(list[1:], func(c *overlay.Contact) bool { return r.m.memory.justLost(c.ID) })
+	whole := len(rest) == len(a.Successors)
+	r.setSuccessors(list[:1+len(rest)])
+	if whole {
 		r.read, r.readFrom = a.Version, s.ID
 	}
+	return true
 }
 
 // adopt makes x the first successor if it stands before the present one, lives,
@@ -150,7 +170,7 @@ func (r *ring) adopt(x *overlay.Contact, then func(adopted bool)) {
 			then(false)
 			return
 		}
-		r.takeOver(x, a)
+		r.takeOver(x, a, 0)
 		m.ask(x, &NotifyRequest{}, nil)
 		then(true)
 	})
@@ -197,6 +217,8 @@ func (r *ring) rectify(c *overlay.Contact) {
 	m := r.m
 	switch {
 	case m.admit(c) != nil:
+	case len(r.succ) == 0:
+		r.welcome(c)
 	case r.pred == nil, r.pred.ID == c.ID:
 		r.setPredecessor(c)
 	case between(r.pred.ID, c.ID, m.self.ID):
@@ -213,6 +235,16 @@ func (r *ring) rectify(c *overlay.Contact) {
 			}
 		})
 	}
+}
+
+// welcome is rectify for a node without a successor, which is not in a ring yet:
+// c, which has it on its list, shows it its place, and its list.
+func (r *ring) welcome(c *overlay.Contact) {
+	if r.joining {
+		return // that way leads in as well
+	}
+	r.joining = true
+	r.joinAfter(c, maxWalk, r.entered)
 }
 
 // checkPredecessor pings a predecessor that has not been heard of for two
