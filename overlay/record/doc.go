@@ -8,11 +8,30 @@
 // Start reading at [Providers]. [Snapshot] is what outlives a restart.
 package record
 
-import "ringswap/overlay"
+import (
+	"math/rand/v2"
+
+	"ringswap/overlay"
+	"ringswap/overlay/idmap"
+)
 
 // Nearer reports whether this node is nearer to key a than to key b, by the
 // distance of its overlay.
 type Nearer func(a, b overlay.ID) bool
 
-// draws is how many keys are looked at to find one that makes room.
-const draws = 8
+// makeRoom drops the key that is farthest from this node among a few drawn at
+// random, if it is farther than key. It reports whether it did.
+func makeRoom[V any](m *idmap.Map[V], key overlay.ID, nearer Nearer, rng *rand.Rand, drop func(overlay.ID)) bool {
+	const draws = 8
+	var worst overlay.ID
+	for i := range draws {
+		if id, _ := m.At(rng.IntN(m.Len())); i == 0 || nearer(worst, id) {
+			worst = id
+		}
+	}
+	if !nearer(key, worst) {
+		return false
+	}
+	drop(worst)
+	return true
+}

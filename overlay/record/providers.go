@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
+	"ringswap/overlay/idmap"
 )
 
 // ProviderLimits bounds a [Providers]. All must be positive.
@@ -35,25 +36,18 @@ type Providers struct {
 	limits ProviderLimits
 	nearer Nearer
 	rng    *rand.Rand
-	list   []*providerSet
-	at     map[overlay.ID]int // index in list
-	perID  map[peer.ID]int    // records of each provider
+	sets   idmap.Map[*providerSet]
+	perID  map[peer.ID]int // records of each provider
 	size   int
 }
 
 // providerSet are the providers of one key, the first to expire first.
-type providerSet struct {
-	key     overlay.ID
-	records []Provider
-}
+type providerSet struct{ records []Provider }
 
 // NewProviders makes an empty table. rng stays its caller's: the table draws
 // from it only when it is full.
 func NewProviders(limits ProviderLimits, nearer Nearer, rng *rand.Rand) *Providers {
-	return &Providers{
-		limits: limits, nearer: nearer, rng: rng,
-		at: make(map[overlay.ID]int), perID: make(map[peer.ID]int),
-	}
+	return &Providers{limits: limits, nearer: nearer, rng: rng, perID: make(map[peer.ID]int)}
 }
 
 // Add keeps a record until expires. Of a provider that is known already the
@@ -62,7 +56,7 @@ func NewProviders(limits ProviderLimits, nearer Nearer, rng *rand.Rand) *Provide
 // the provider or the table is over its limit.
 func (t *Providers) Add(key overlay.ID, c *overlay.Contact, expires time.Time) error {
 	record := Provider{Contact: c, Expires: expires}
-	set := t.set(key)
+	set, _ := t.sets.Get(key)
 	if set != nil {
 		if i := set.find(c.Peer); i >= 0 {
 			old := set.records[i]
@@ -81,10 +75,11 @@ func (t *Providers) Add(key overlay.ID, c *overlay.Contact, expires time.Time) e
 		return overlay.ErrRefused
 	}
 	if set == nil {
-		if len(t.list) >= t.limits.Keys && !t.makeRoom(key) {
+		if t.sets.Len() >= t.limits.Keys && !makeRoom(&t.sets, key, t.nearer, t.rng, t.Drop) {
 			return overlay.ErrRefused
 		}
-		set = t.create(key)
+		set = new(providerSet)
+		t.sets.Put(key, set)
 	}
 	if len(set.records) >= t.limits.PerKey {
 		if expires.Before(set.records[0].Expires) {
@@ -101,7 +96,7 @@ func (t *Providers) Add(key overlay.ID, c *overlay.Contact, expires time.Time) e
 // Room reports whether a key can have one more provider without another's losing
 // its place: what is known by hearsay should not displace anybody.
 func (t *Providers) Room(key overlay.ID) bool {
-	if set := t.set(key); set != nil {
+	if set, ok := t.sets.Get(key); ok {
 		return len(set.records) < t.limits.PerKey
 	}
 	return true
@@ -134,20 +129,6 @@ func (s *providerSet) insert(r Provider) {
 	s.records[i] = r
 }
 
-func (t *Providers) set(key overlay.ID) *providerSet {
-	if i, ok := t.at[key]; ok {
-		return t.list[i]
-	}
-	return nil
-}
-
-func (t *Providers) create(key overlay.ID) *providerSet {
-	set := &providerSet{key: key}
-	t.at[key] = len(t.list)
-	t.list = append(t.list, set)
-	return set
-}
-
 // forget drops one record of a set, which stays, even if empty.
 func (t *Providers) forget(set *providerSet, i int) {
 	p := set.records[i].Contact.Peer
@@ -158,44 +139,11 @@ func (t *Providers) forget(set *providerSet, i int) {
 	set.take(i)
 }
 
-// remove drops the i-th set and its records.
-func (t *Providers) remove(i int) {
-	set := t.list[i]
-	for len(set.records) > 0 {
-		t.forget(set, len(set.records)-1)
-	}
-	delete(t.at, set.key)
-	last := len(t.list) - 1
-	if i != last {
-		t.list[i] = t.list[last]
-		t.at[t.list[i].key] = i
-	}
-	t.list[last] = nil
-	t.list = t.list[:last]
-}
-
-// makeRoom drops a key that is farther from this node than key is, if it finds
-// one.
-func (t *Providers) makeRoom(key overlay.ID) bool {
-	worst := -1
-	for range draws {
-		i := t.rng.IntN(len(t.list))
-		if worst < 0 || t.nearer(t.list[worst].key, t.list[i].key) {
-			worst = i
-		}
-	}
-	if !t.nearer(key, t.list[worst].key) {
-		return false
-	}
-	t.remove(worst)
-	return true
-}
-
 // Get returns the providers of a key whose records have not expired, the latest
 // first.
 func (t *Providers) Get(now time.Time, key overlay.ID) []Provider {
-	set := t.set(key)
-	if set == nil {
+	set, ok := t.sets.Get(key)
+	if !ok {
 		return nil
 	}
 	out := make([]Provider, 0, len(set.records))
@@ -211,8 +159,8 @@ func (t *Providers) Get(now time.Time, key overlay.ID) []Provider {
 // what was done to the table, which must not change meanwhile.
 func (t *Providers) Keys() iter.Seq[overlay.ID] {
 	return func(yield func(overlay.ID) bool) {
-		for _, set := range t.list {
-			if !yield(set.key) {
+		for key := range t.sets.All() {
+			if !yield(key) {
 				return
 			}
 		}
@@ -221,26 +169,30 @@ func (t *Providers) Keys() iter.Seq[overlay.ID] {
 
 // Drop forgets a key and its records.
 func (t *Providers) Drop(key overlay.ID) {
-	if i, ok := t.at[key]; ok {
-		t.remove(i)
+	set, ok := t.sets.Get(key)
+	if !ok {
+		return
 	}
+	for len(set.records) > 0 {
+		t.forget(set, len(set.records)-1)
+	}
+	t.sets.Remove(key)
 }
 
 // Expire drops what has expired.
 func (t *Providers) Expire(now time.Time) {
-	for i := len(t.list) - 1; i >= 0; i-- {
-		set := t.list[i]
+	for key, set := range t.sets.Backward() {
 		for len(set.records) > 0 && !now.Before(set.records[0].Expires) {
 			t.forget(set, 0)
 		}
 		if len(set.records) == 0 {
-			t.remove(i)
+			t.sets.Remove(key)
 		}
 	}
 }
 
 // Len is the number of keys, Records the number of records.
-func (t *Providers) Len() int { return len(t.list) }
+func (t *Providers) Len() int { return t.sets.Len() }
 
 // Records is the number of records of all keys.
 func (t *Providers) Records() int { return t.size }
@@ -252,17 +204,14 @@ func (t *Providers) OfPeer(p peer.ID) int { return t.perID[p] }
 // costs time proportional to the table.
 func (t *Providers) Check() error {
 	size, counted := 0, 0
-	for i, set := range t.list {
+	for key, set := range t.sets.All() {
 		size += len(set.records)
-		if t.at[set.key] != i {
-			return fmt.Errorf("set %d is indexed at %d", i, t.at[set.key])
-		}
 		if len(set.records) > t.limits.PerKey {
 			return fmt.Errorf("%d providers of one key", len(set.records))
 		}
 		for j := 1; j < len(set.records); j++ {
 			if set.records[j].Expires.Before(set.records[j-1].Expires) {
-				return fmt.Errorf("records of %s out of order", set.key.Short())
+				return fmt.Errorf("records of %s out of order", key.Short())
 			}
 		}
 	}
@@ -275,8 +224,8 @@ func (t *Providers) Check() error {
 	if size != t.size || counted != size {
 		return fmt.Errorf("%d records, counted as %d and %d", size, t.size, counted)
 	}
-	if len(t.list) > t.limits.Keys || len(t.at) != len(t.list) {
-		return fmt.Errorf("%d sets, %d indexed", len(t.list), len(t.at))
+	if n := t.sets.Len(); n > t.limits.Keys {
+		return fmt.Errorf("%d keys", n)
 	}
-	return nil
+	return t.sets.Check()
 }

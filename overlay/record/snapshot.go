@@ -35,14 +35,14 @@ type SavedValue struct {
 
 // Save copies the records that have not expired.
 func Save(now time.Time, providers *Providers, values *Values) (s Snapshot) {
-	for _, set := range providers.list {
+	for key, set := range providers.sets.All() {
 		for _, r := range set.records {
 			if now.Before(r.Expires) {
-				s.Providers = append(s.Providers, SavedProvider{Key: set.key, Provider: *r.Contact, Expires: r.Expires})
+				s.Providers = append(s.Providers, SavedProvider{Key: key, Provider: *r.Contact, Expires: r.Expires})
 			}
 		}
 	}
-	for _, v := range values.list {
+	for _, v := range values.values.All() {
 		if now.Before(v.Expires) {
 			s.Values = append(s.Values, SavedValue{Key: v.Key.Preimage(), Value: bytes.Clone(v.Data), Published: v.Published})
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/idmap"
 )
 
 // Value is one value that this node keeps for the network.
@@ -30,21 +31,20 @@ type Values struct {
 	nearer  Nearer
 	rng     *rand.Rand
 	dropped func(key overlay.ID)
-	list    []*Value
-	at      map[overlay.ID]int // index in list
+	values  idmap.Map[*Value]
 }
 
 // NewValues makes an empty table for at most limit values. dropped, which may be
 // nil, is called with the key of every value that leaves the table.
 func NewValues(limit int, check Validator, nearer Nearer, rng *rand.Rand, dropped func(overlay.ID)) *Values {
-	return &Values{limit: limit, check: check, nearer: nearer, rng: rng, dropped: dropped, at: make(map[overlay.ID]int)}
+	return &Values{limit: limit, check: check, nearer: nearer, rng: rng, dropped: dropped}
 }
 
 // Get returns the value of a key unless there is none or it has expired. It
 // stays the table's.
 func (t *Values) Get(now time.Time, key overlay.ID) *Value {
-	if i, ok := t.at[key]; ok && now.Before(t.list[i].Expires) {
-		return t.list[i]
+	if v, ok := t.values.Get(key); ok && now.Before(v.Expires) {
+		return v
 	}
 	return nil
 }
@@ -84,48 +84,13 @@ func (t *Values) Put(now time.Time, key overlay.Key, data []byte, published time
 
 // create makes room for a new value. It returns nil if there is none.
 func (t *Values) create(key overlay.Key) *Value {
-	if i, ok := t.at[key.ID()]; ok { // one that has expired
-		t.remove(i)
-	}
-	if len(t.list) >= t.limit && !t.makeRoom(key.ID()) {
+	t.Drop(key.ID()) // one that has expired
+	if t.values.Len() >= t.limit && !makeRoom(&t.values, key.ID(), t.nearer, t.rng, t.Drop) {
 		return nil
 	}
 	v := &Value{Key: key}
-	t.at[key.ID()] = len(t.list)
-	t.list = append(t.list, v)
+	t.values.Put(key.ID(), v)
 	return v
-}
-
-func (t *Values) remove(i int) {
-	key := t.list[i].Key.ID()
-	delete(t.at, key)
-	last := len(t.list) - 1
-	if i != last {
-		t.list[i] = t.list[last]
-		t.at[t.list[i].Key.ID()] = i
-	}
-	t.list[last] = nil
-	t.list = t.list[:last]
-	if t.dropped != nil {
-		t.dropped(key)
-	}
-}
-
-// makeRoom drops a value that is farther from this node than key is, if one of a
-// few drawn at random is.
-func (t *Values) makeRoom(key overlay.ID) bool {
-	worst := -1
-	for range draws {
-		i := t.rng.IntN(len(t.list))
-		if worst < 0 || t.nearer(t.list[worst].Key.ID(), t.list[i].Key.ID()) {
-			worst = i
-		}
-	}
-	if !t.nearer(key, t.list[worst].Key.ID()) {
-		return false
-	}
-	t.remove(worst)
-	return true
 }
 
 // All are the values, also those that have just expired, in an order that
@@ -133,7 +98,7 @@ func (t *Values) makeRoom(key overlay.ID) bool {
 // meanwhile.
 func (t *Values) All() iter.Seq[*Value] {
 	return func(yield func(*Value) bool) {
-		for _, v := range t.list {
+		for _, v := range t.values.All() {
 			if !yield(v) {
 				return
 			}
@@ -143,32 +108,31 @@ func (t *Values) All() iter.Seq[*Value] {
 
 // Drop forgets the value of a key.
 func (t *Values) Drop(key overlay.ID) {
-	if i, ok := t.at[key]; ok {
-		t.remove(i)
+	if _, ok := t.values.Get(key); !ok {
+		return
+	}
+	t.values.Remove(key)
+	if t.dropped != nil {
+		t.dropped(key)
 	}
 }
 
 // Expire drops what has expired.
 func (t *Values) Expire(now time.Time) {
-	for i := len(t.list) - 1; i >= 0; i-- {
-		if !now.Before(t.list[i].Expires) {
-			t.remove(i)
+	for key, v := range t.values.Backward() {
+		if !now.Before(v.Expires) {
+			t.Drop(key)
 		}
 	}
 }
 
 // Len is the number of values.
-func (t *Values) Len() int { return len(t.list) }
+func (t *Values) Len() int { return t.values.Len() }
 
 // Check returns an error that says which promise of the table is broken.
 func (t *Values) Check() error {
-	if n := len(t.list); n > t.limit || len(t.at) != n {
-		return fmt.Errorf("%d values, %d indexed", n, len(t.at))
+	if n := t.values.Len(); n > t.limit {
+		return fmt.Errorf("%d values", n)
 	}
-	for i, v := range t.list {
-		if t.at[v.Key.ID()] != i {
-			return fmt.Errorf("value %d is indexed at %d", i, t.at[v.Key.ID()])
-		}
-	}
-	return nil
+	return t.values.Check()
 }
