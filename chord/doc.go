@@ -18,8 +18,10 @@
 //   - index.go: all contacts in one order; fingers.go: those across the ring
 //   - lookup.go, guess.go, outcome.go: the search; operations.go: what it is for
 //   - serve.go: what other nodes are told; errors.go: why they are refused
-//   - records.go: what is kept for others; provide.go, values.go: storing and
-//     finding it; handover.go: keeping it where it belongs while nodes come and go
+//   - records.go: what is kept for others; provide.go, values.go: storing it
+//     (deliver.go) and finding it (search.go); handover.go: keeping it where it
+//     belongs while nodes come and go; overlay/operation, overlay/publish and
+//     overlay/record have what is the same in every overlay
 //   - message.go, codec.go, decode.go: what travels
 //   - view.go: a picture of the machine; zave.go: what must hold of all together,
 //     and zave_monitor.go: the same after every event of a run

@@ -212,8 +212,8 @@ func (r *records) held(after, upto overlay.ID, own bool) []held {
 			list = append(list, held{key: key, print: fingerprint(key, []byte(p.Contact.Peer), 'p'), provider: rec})
 		}
 	}
-	for _, pub := range r.publisher.list {
-		if key := pub.key.ID(); (own || pub.keeper) && upTo(after, key, upto) {
+	for pub := range r.publisher.All() {
+		if key := pub.ID(); (own || pub.Note.keeper) && upTo(after, key, upto) {
 			rec := &ProviderRecord{Key: key, Provider: m.self} // it could say so right now
 			list = append(list, held{key: key, print: fingerprint(key, []byte(m.self.Peer), 'p'), provider: rec})
 		}
@@ -298,8 +298,8 @@ func (r *records) takeProvider(p *ProviderRecord, reach scope.Scope) bool {
 	case p.Provider == nil || p.Provider.Peer == "":
 		return false
 	case p.Provider.Peer == m.self.Peer:
-		if pub := r.publisher.get(p.Key); pub != nil && !pub.keeper {
-			pub.keeper = true
+		if pub := r.publisher.Get(p.Key); pub != nil && !pub.Note.keeper {
+			pub.Note.keeper = true
 			return true
 		}
 		return false

@@ -1,8 +1,6 @@
 package chord
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -10,6 +8,7 @@ import (
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
 	"ringswap/overlay/limit"
+	"ringswap/overlay/operation"
 )
 
 // Machine is one Chord node without a network. See [overlay.Machine] for what it
@@ -33,7 +32,7 @@ type Machine struct {
 	limiter  limit.Peers
 	refused  refusals
 	records  records
-	ops      map[overlay.OpID]operation
+	ops      operation.Table
 	observed float64 // see spacing
 }
 
@@ -53,15 +52,14 @@ func New(cfg Config) (*Machine, error) {
 	m.index.self = self.ID
 	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
 	m.ring.m, m.fingers.m, m.memory.m = m, m, m
+	m.ops = operation.Table{Limit: cfg.Limits.Operations, Emit: m.emit}
 	m.records = newRecords(m)
 	return m, nil
 }
 
 // Step implements [overlay.Machine].
 func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
-	if now.After(m.now) {
-		m.now = now
-	}
+	m.now = m.clock.Advance(now)
 	m.out = nil
 	if !m.begun && !m.closed {
 		m.begun = true
@@ -73,13 +71,13 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	case overlay.Start:
 		m.start(ev)
 	case overlay.Cancel:
-		m.interrupt(ev.Op, overlay.ErrCanceled)
+		m.ops.Interrupt(ev.Op, overlay.ErrCanceled)
 	case overlay.Inbound:
 		m.serve(&ev)
 	case overlay.Answer:
 		m.answered(&ev)
 	case overlay.Tick:
-		m.clock.Ring(m.now)
+		m.clock.Ring()
 	case overlay.Join:
 		m.ring.join(ev.Seeds)
 	case overlay.Leave:
@@ -104,12 +102,12 @@ func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
 
 // after sets an alarm.
 func (m *Machine) after(d time.Duration, ring func()) *alarm.Alarm {
-	return m.clock.Set(m.now.Add(d), ring)
+	return m.clock.After(d, ring)
 }
 
 // jitter is a random time between half of d and one and a half of it.
 func (m *Machine) jitter(d time.Duration) time.Duration {
-	return d/2 + time.Duration(m.cfg.Rand.Int64N(int64(d)+1))
+	return alarm.Jitter(m.cfg.Rand, d)
 }
 
 // admit returns why c cannot be one of this node's contacts, or nil.
@@ -151,8 +149,7 @@ func (m *Machine) leave() {
 	m.records.bequeath()
 	m.ring.farewell()
 	m.closed = true
-	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
-		m.interrupt(op, overlay.ErrClosed)
-	}
-	m.clock = alarm.Clock{}
+	m.ops.Close()
+	m.records.background.Close()
+	m.clock.Close()
 }

@@ -1,26 +1,10 @@
 package chord
 
-import (
-	"ringswap/overlay"
-)
-
-// operation is a running Start.
-type operation interface {
-	// stop ends it early and returns what it has so far.
-	stop() overlay.Result
-}
+import "ringswap/overlay"
 
 // start begins an operation of the local user.
 func (m *Machine) start(ev overlay.Start) {
-	fail := func(err error) { m.emit(overlay.Done{Op: ev.Op, Err: err}) }
-	switch {
-	case m.closed:
-		fail(overlay.ErrClosed)
-		return
-	case m.ops[ev.Op] != nil:
-		return // the owner broke its promise; the first one goes on
-	case len(m.ops) >= m.cfg.Limits.Operations:
-		fail(refused(ErrLimit))
+	if !m.ops.Admit(ev.Op) {
 		return
 	}
 	var err error
@@ -30,8 +14,8 @@ func (m *Machine) start(ev overlay.Start) {
 	case overlay.Provide:
 		err = m.startProvide(ev.Op, q)
 	case overlay.StopProviding:
-		m.records.publisher.stop(q.Key)
-		m.emit(overlay.Done{Op: ev.Op})
+		m.records.publisher.Remove(q.Key)
+		m.ops.Fail(ev.Op, nil)
 	case overlay.FindProviders:
 		err = m.startSearch(ev.Op, q)
 	case overlay.PutValue:
@@ -42,32 +26,16 @@ func (m *Machine) start(ev overlay.Start) {
 		err = refused(ErrUnknownMessage)
 	}
 	if err != nil {
-		fail(err)
+		m.ops.Fail(ev.Op, err)
 	}
 }
 
-// register makes a started operation known until finish.
-func (m *Machine) register(id overlay.OpID, op operation) {
-	if m.ops == nil {
-		m.ops = make(map[overlay.OpID]operation)
+// keyError says why a key cannot be looked up.
+func keyError(k overlay.Key) error {
+	if n := len(k.Preimage()); n == 0 || n > MaxKey {
+		return bad(ErrBounds, "a key of %d bytes", n)
 	}
-	m.ops[id] = op
-}
-
-// finish says that an operation has come to its end.
-func (m *Machine) finish(id overlay.OpID, res overlay.Result, err error) {
-	if m.ops[id] != nil {
-		delete(m.ops, id)
-		m.emit(overlay.Done{Op: id, Result: res, Err: err})
-	}
-}
-
-// interrupt ends an operation early, with what it has so far. One that has ended
-// is ignored.
-func (m *Machine) interrupt(id overlay.OpID, err error) {
-	if op := m.ops[id]; op != nil {
-		m.finish(id, op.stop(), err)
-	}
+	return nil
 }
 
 // closestOp is a FindClosest.
@@ -87,16 +55,18 @@ func (m *Machine) startClosest(id overlay.OpID, q overlay.FindClosest) error {
 		return bad(ErrBounds, "a key of %d bytes, %d nodes wanted", len(pre), n)
 	}
 	op := &closestOp{m: m, id: id}
-	m.register(id, op)
+	m.ops.Add(id, op)
 	op.lookup = m.find(FindRequest{Key: pre, N: n}, op, nil, false)
 	return nil
 }
 
+// over implements goal.
 func (op *closestOp) over(l *lookup) {
-	op.m.finish(op.id, overlay.Result{Path: l.trace()}, l.verdict())
+	op.m.ops.Finish(op.id, overlay.Result{Path: l.trace()}, l.verdict())
 }
 
-func (op *closestOp) stop() overlay.Result {
+// Stop implements [operation.Operation].
+func (op *closestOp) Stop() overlay.Result {
 	if op.lookup == nil {
 		return overlay.Result{}
 	}

@@ -3,20 +3,24 @@ package chord
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/operation"
+	"ringswap/overlay/publish"
 	"ringswap/overlay/record"
 	"ringswap/overlay/scope"
 )
 
 // records is what this node keeps for others, and what it provides itself.
 type records struct {
-	m         *Machine
-	providers *record.Providers
-	values    *record.Values
-	publisher publisher
-	keeper    keeper
+	m          *Machine
+	providers  *record.Providers
+	values     *record.Values
+	publisher  publish.Publisher[holding]
+	background operation.Background // the publisher's
+	keeper     keeper
 }
 
 func newRecords(m *Machine) records {
@@ -26,8 +30,12 @@ func newRecords(m *Machine) records {
 		m:         m,
 		providers: record.NewProviders(limits, m.nearer, m.cfg.Rand),
 		values:    record.NewValues(r.MaxValues, r.Validator, m.nearer, m.cfg.Rand, nil),
-		publisher: publisher{m: m},
-		keeper:    keeper{m: m},
+		publisher: publish.Publisher[holding]{
+			Clock: &m.clock, Rand: m.cfg.Rand, Every: r.Reprovide, Background: &m.records.background,
+			Announce: func(pub *published, done func()) { m.announce(pub, func(overlay.Result, error) { done() }) },
+		},
+		background: operation.Background{Limit: m.cfg.Limits.Background},
+		keeper:     keeper{m: m},
 	}
 }
 
@@ -73,7 +81,7 @@ func (r *records) near(id overlay.ID) bool {
 func (r *records) moved() {
 	r.keeper.moved()
 	if len(r.m.ring.succ) > 0 {
-		r.publisher.resume()
+		r.publisher.Resume()
 	}
 }
 
@@ -81,6 +89,20 @@ func (r *records) moved() {
 func (r *records) sweep() {
 	r.providers.Expire(r.m.now)
 	r.values.Expire(r.m.now)
+}
+
+// check returns an error that says which promise about the records is broken.
+func (r *records) check() error {
+	if err := r.providers.Check(); err != nil {
+		return fmt.Errorf("chord: provider records: %w", err)
+	}
+	if err := r.values.Check(); err != nil {
+		return fmt.Errorf("chord: values: %w", err)
+	}
+	if err := r.publisher.Check(); err != nil && !r.m.closed {
+		return fmt.Errorf("chord: keys provided: %w", err)
+	}
+	return nil
 }
 
 // serve answers a request about records; false if msg is none. sender has the
@@ -129,7 +151,7 @@ func (r *records) addProvider(sender *overlay.Contact, msg *AddProviderRequest, 
 // scope can use; this node among them if it is one.
 func (r *records) known(key overlay.ID, reach scope.Scope) []*overlay.Contact {
 	var list []*overlay.Contact
-	if r.publisher.get(key) != nil {
+	if r.publisher.Get(key) != nil {
 		list = append(list, scope.ContactWithin(r.m.self, reach))
 	}
 	for _, p := range r.providers.Get(r.m.now, key) {
@@ -202,6 +224,6 @@ func (m *Machine) Records() record.Snapshot {
 // checked as if they had just come from their provider or publisher; what does
 // not pass, or has expired, is left out. It returns how many were taken.
 func (m *Machine) RestoreRecords(now time.Time, s record.Snapshot) int {
-	m.now = now
+	m.now = m.clock.Advance(now)
 	return m.records.restore(now, s)
 }

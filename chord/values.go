@@ -21,7 +21,7 @@ func (m *Machine) startPut(id overlay.OpID, q overlay.PutValue) error {
 	published := m.now
 	v := &ValueRecord{Key: q.Key.Preimage(), Value: bytes.Clone(q.Value)}
 	op := &recordOp{}
-	m.register(id, op)
+	m.ops.Add(id, op)
 	op.delivery = m.deliver(q.Key, func(*overlay.Contact) Message {
 		sent := *v
 		sent.Age = m.now.Sub(published)
@@ -37,7 +37,7 @@ func (m *Machine) startPut(id overlay.OpID, q overlay.PutValue) error {
 				}
 			}
 		}
-		m.finish(id, res, err)
+		m.ops.Finish(id, res, err)
 	})
 	return nil
 }
@@ -62,7 +62,7 @@ func (m *Machine) startGet(id overlay.OpID, q overlay.GetValue) error {
 		return err
 	}
 	op := &getOp{m: m, id: id, key: q.Key, best: m.records.recordOf(q.Key.ID())}
-	m.register(id, op)
+	m.ops.Add(id, op)
 	op.lookup = m.find(FindRequest{Key: q.Key.Preimage(), N: m.cfg.Copies}, op, nil, false)
 	return nil
 }
@@ -92,7 +92,7 @@ func (op *getOp) over(l *lookup) {
 
 func (op *getOp) took(i int, msg Message, err error) {
 	m := op.m
-	if m.ops[op.id] != operation(op) {
+	if !m.ops.Runs(op.id, op) {
 		return
 	}
 	op.waiting--
@@ -116,7 +116,7 @@ func (op *getOp) end(err error) {
 		if err == nil {
 			err = overlay.ErrNotFound
 		}
-		op.m.finish(op.id, res, err)
+		op.m.ops.Finish(op.id, res, err)
 		return
 	}
 	res.Value = op.best.Value
@@ -125,10 +125,11 @@ func (op *getOp) end(err error) {
 			op.m.ask(c, &PutValueRequest{Value: op.best}, nil)
 		}
 	}
-	op.m.finish(op.id, res, nil)
+	op.m.ops.Finish(op.id, res, nil)
 }
 
-func (op *getOp) stop() overlay.Result {
+// Stop implements [operation.Operation].
+func (op *getOp) Stop() overlay.Result {
 	if !op.lookup.ended {
 		op.lookup.stop()
 		op.path = op.lookup.trace()

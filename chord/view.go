@@ -51,7 +51,7 @@ func (e *entry) view() ContactView {
 func (m *Machine) View() View {
 	v := View{
 		Self: *m.self, Server: m.server, Entries: len(m.index.list), Remembered: len(m.memory.list),
-		Provided: len(m.records.publisher.list), Keys: m.records.providers.Len(),
+		Provided: m.records.publisher.Len(), Keys: m.records.providers.Len(),
 		Records: m.records.providers.Records(), Values: m.records.values.Len(),
 		Sent: m.requests.sent, Failed: m.requests.failed, RoundTrip: m.requests.trip.Smoothed(),
 		Refused: make(map[string]uint64),
@@ -109,7 +109,7 @@ type Table struct {
 // answered. It is for simulators that build a large network at once, and comes
 // before the first Step. It returns the number of entries.
 func (m *Machine) Preload(now time.Time, t Table) int {
-	m.now = now
+	m.now = m.clock.Advance(now)
 	m.index.list = make([]entry, 0, len(t.Successors)+len(t.Fingers)+len(t.Cache))
 	seen := uint32(now.Unix())
 	m.load(t.Successors, successor, seen)
@@ -190,5 +190,5 @@ func (m *Machine) CheckInvariants() error {
 	case len(m.memory.list) > max(0, m.cfg.Ring.Remember):
 		return bad(ErrBounds, "%d remembered nodes", len(m.memory.list))
 	}
-	return nil
+	return m.records.check()
 }

@@ -10,12 +10,14 @@
 //   - table.go, bucket.go: whom we know, and who must make room for whom;
 //     diversity.go: how many of them may share an address block
 //   - lookup.go, disjoint.go: the iterative search; every operation is one
-//   - operations.go, provide.go, search.go, values.go: what the searches are for
+//   - operations.go, provide.go, search.go, values.go: what the searches are for;
+//     overlay/operation and overlay/publish have what is the same in every overlay
 //   - serve.go: what other nodes are told; overlay/scope says which addresses
 //     they get, overlay/limit how much they may ask
 //   - store.go: the values kept for others, where they belong; the tables of
 //     records are in overlay/record
-//   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current
+//   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current;
+//     outbox.go: at which pace
 //   - message.go, codec.go, decode.go: the wire format
 //
 // A machine has a deadline (overlay/alarm), counts what it sent (requests.go), and

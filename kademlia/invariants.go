@@ -22,11 +22,11 @@ func (m *Machine) CheckInvariants() error {
 	if n := m.values.Len(); !m.closed && len(m.values.alarms) != n {
 		return fmt.Errorf("kademlia: %d values, %d of them to be stored again", n, len(m.values.alarms))
 	}
-	if n := len(m.publisher.list); len(m.publisher.at) != n {
-		return fmt.Errorf("kademlia: %d keys provided, %d indexed", n, len(m.publisher.at))
+	if err := m.publisher.Check(); err != nil && !m.closed {
+		return fmt.Errorf("kademlia: keys provided: %w", err)
 	}
-	if m.closed && (len(m.ops) > 0 || m.timers.Len() > 0) {
-		return fmt.Errorf("kademlia: %d operations and %d alarms after leaving", len(m.ops), m.timers.Len())
+	if m.closed && (m.ops.Len() > 0 || m.timers.Len() > 0) {
+		return fmt.Errorf("kademlia: %d operations and %d alarms after leaving", m.ops.Len(), m.timers.Len())
 	}
 	return nil
 }

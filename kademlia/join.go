@@ -50,7 +50,7 @@ func (u *upkeep) enter() {
 	}
 	u.entering, u.again = true, false
 	m.timers.Stop(u.retry)
-	m.background.do(m, func(done func()) {
+	m.background.Do(func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(err error) {
 			u.entering = false
 			done()

@@ -136,32 +136,6 @@ func TestProvideReachesNewNeighbours(t *testing.T) {
 	}
 }
 
-// TestReprovideIsSpread: ten thousand keys that were provided at once never come
-// due at once again.
-func TestReprovideIsSpread(t *testing.T) {
-	r := newRig(t, nil)
-	p := &r.m.publisher
-	r.m.now = r.now
-	const keys = 10_000
-	for i := range keys {
-		p.schedule(p.add(overlay.RawKey(fmt.Append(nil, i))))
-	}
-	interval := r.m.cfg.Records.Reprovide
-	perHour := make([]int, 30)
-	for _, pub := range p.list {
-		wait := pub.alarm.At().Sub(r.now)
-		if wait < interval/8 || wait > interval*9/8 {
-			t.Fatalf("due in %v", wait)
-		}
-		perHour[int(wait/time.Hour)]++
-	}
-	for h, n := range perHour {
-		if n > keys/22*13/10 {
-			t.Errorf("hour %d: %d of %d keys", h, n, keys)
-		}
-	}
-}
-
 func TestValuesLive(t *testing.T) {
 	w := newWorld(t, 40, 3, func(c *Config) { c.K, c.Table.Refresh = 8, 2*time.Hour })
 	key, value := w.key(), []byte("value")

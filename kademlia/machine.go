@@ -1,8 +1,6 @@
 package kademlia
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -10,6 +8,8 @@ import (
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
 	"ringswap/overlay/limit"
+	"ringswap/overlay/operation"
+	"ringswap/overlay/publish"
 	"ringswap/overlay/record"
 )
 
@@ -31,11 +31,11 @@ type Machine struct {
 	checks   checks
 	upkeep   upkeep
 
-	ops        map[overlay.OpID]operation
-	background background
+	ops        operation.Table
+	background operation.Background
 	providers  *record.Providers
 	values     *valueStore
-	publisher  publisher
+	publisher  publish.Publisher[holding]
 	outbox     outbox
 }
 
@@ -54,15 +54,19 @@ func New(cfg Config) (*Machine, error) {
 	r := &cfg.Records
 	m.providers = record.NewProviders(record.ProviderLimits{Keys: r.MaxKeys, PerKey: r.MaxProviders, PerPeer: r.MaxPerPeer}, m.nearer, cfg.Rand)
 	m.values = newValueStore(m)
-	m.checks.m, m.upkeep.m, m.publisher.m = m, m, m
+	m.checks.m, m.upkeep.m = m, m
+	m.ops = operation.Table{Limit: cfg.Limits.Operations, Emit: m.emit}
+	m.background.Limit = cfg.Limits.Background
+	m.publisher = publish.Publisher[holding]{
+		Clock: &m.timers, Rand: cfg.Rand, Every: r.Reprovide, Background: &m.background,
+		Announce: func(pub *published, done func()) { m.announce(pub, func(overlay.Result, error) { done() }) },
+	}
 	return m, nil
 }
 
 // Step implements [overlay.Machine].
 func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
-	if now.After(m.now) {
-		m.now = now
-	}
+	m.now = m.timers.Advance(now)
 	m.out = nil
 	if !m.closed {
 		m.upkeep.start()
@@ -71,13 +75,13 @@ func (m *Machine) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	case overlay.Start:
 		m.start(ev)
 	case overlay.Cancel:
-		m.interrupt(ev.Op, overlay.ErrCanceled)
+		m.ops.Interrupt(ev.Op, overlay.ErrCanceled)
 	case overlay.Inbound:
 		server{m}.serve(ev)
 	case overlay.Answer:
 		m.answered(ev)
 	case overlay.Tick:
-		m.timers.Ring(m.now)
+		m.timers.Ring()
 	case overlay.Join:
 		m.upkeep.join(ev.Seeds)
 	case overlay.Leave:
@@ -105,12 +109,12 @@ func (m *Machine) emit(e overlay.Effect) { m.out = append(m.out, e) }
 
 // after sets an alarm.
 func (m *Machine) after(d time.Duration, ring func()) *alarm.Alarm {
-	return m.timers.Set(m.now.Add(d), ring)
+	return m.timers.After(d, ring)
 }
 
 // jitter is a random time between half of d and one and a half of it.
 func (m *Machine) jitter(d time.Duration) time.Duration {
-	return d/2 + time.Duration(m.cfg.Rand.Int64N(int64(d)+1))
+	return alarm.Jitter(m.cfg.Rand, d)
 }
 
 // minded acts on what a step did to the table: newcomers get what they must
@@ -124,14 +128,14 @@ func (m *Machine) minded() {
 		return
 	}
 	if len(joined) > 0 || revived {
-		m.publisher.resume()
+		m.publisher.Resume()
 	}
 	for _, c := range promoted {
 		m.checks.ping(c)
 	}
 	for _, c := range joined {
 		if e := t.find(c.ID); e != nil {
-			m.publisher.welcome(e.c)
+			m.welcome(e.c)
 			m.values.handOver(e.c)
 		}
 	}
@@ -152,8 +156,8 @@ func (m *Machine) leave() {
 	}
 	m.values.bequeath()
 	m.closed = true
-	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
-		m.interrupt(op, overlay.ErrClosed)
-	}
-	m.background, m.outbox, m.timers = background{}, outbox{}, alarm.Clock{}
+	m.ops.Close()
+	m.background.Close()
+	m.outbox = outbox{}
+	m.timers.Close()
 }

@@ -51,7 +51,7 @@ func (u *upkeep) refreshEvery() time.Duration {
 func (u *upkeep) lookSelf() {
 	m := u.m
 	u.selfLooked = m.now
-	m.background.do(m, func(done func()) {
+	m.background.Do(func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(error) { done() }}
 		m.find(u.selfKey(), FindNode, r, u.thorough())
 	})
@@ -65,7 +65,7 @@ func (u *upkeep) refreshBucket(d int, then func()) { u.refreshRepeatedly(d, 1, t
 
 func (u *upkeep) refreshRepeatedly(d, attempt int, then func()) {
 	m := u.m
-	m.background.do(m, func(done func()) {
+	m.background.Do(func(done func()) {
 		b := &m.table.buckets[min(d, len(m.table.buckets)-1)]
 		b.looked = stampOf(m.now)
 		size := len(b.live)

@@ -122,7 +122,7 @@ func (s server) getProviders(ev *overlay.Inbound, msg *Message) (*Message, error
 	}
 	reach := scope.OfAsker(ev.Remote)
 	var list []*overlay.Contact
-	if m.publisher.get(key) != nil {
+	if m.publisher.Get(key) != nil {
 		list = append(list, scope.ContactWithin(m.self, reach))
 	}
 	for _, p := range m.providers.Get(m.now, key) {

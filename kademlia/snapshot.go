@@ -18,7 +18,7 @@ func (m *Machine) Snapshot() record.Snapshot {
 // snapshot does no more harm than a peer could; what does not pass, or has
 // expired, is left out. It returns how many records were taken.
 func (m *Machine) Restore(now time.Time, s record.Snapshot) int {
-	m.now = now
+	m.now = m.timers.Advance(now)
 	taken := m.providers.Restore(now, s.Providers, m.self.Peer, m.cfg.Records.ProviderTTL)
 	for _, v := range s.Values {
 		if m.values.keep(overlay.RawKey(v.Key), v.Value, v.Published) == nil {

@@ -33,7 +33,7 @@ func startPut(m *Machine, id overlay.OpID, q overlay.PutValue) error {
 		return fmt.Errorf("kademlia: value of %s: %w", q.Key.ID().Short(), err)
 	}
 	op := &putOp{m: m, id: id, value: &record.Value{Key: q.Key, Data: clone(q.Value), Published: m.now}}
-	m.register(id, op)
+	m.ops.Add(id, op)
 	op.lookup = m.find(q.Key, FindNode, op, wants{})
 	return nil
 }
@@ -70,7 +70,7 @@ func (op *putOp) over(l *lookup) {
 func (op *putOp) give(c *overlay.Contact) {
 	op.waiting++
 	op.m.give(c, op.value, func(msg *Message, err error) {
-		if op.m.ops[op.id] != operation(op) {
+		if !op.m.ops.Runs(op.id, op) {
 			return
 		}
 		op.waiting--
@@ -100,10 +100,11 @@ func (op *putOp) settle() {
 }
 
 func (op *putOp) end(err error) {
-	op.m.finish(op.id, overlay.Result{Path: op.path, Stored: op.stored}, err)
+	op.m.ops.Finish(op.id, overlay.Result{Path: op.path, Stored: op.stored}, err)
 }
 
-func (op *putOp) stop() overlay.Result {
+// Stop implements [operation.Operation].
+func (op *putOp) Stop() overlay.Result {
 	if op.path.Steps == nil {
 		return partial(op.lookup, op.m.cfg.K)
 	}
@@ -131,7 +132,7 @@ func startGet(m *Machine, id overlay.OpID, q overlay.GetValue) error {
 	if v := m.values.Get(m.now, q.Key.ID()); v != nil {
 		op.best = &record.Value{Key: v.Key, Data: v.Data, Published: v.Published}
 	}
-	m.register(id, op)
+	m.ops.Add(id, op)
 	op.lookup = m.find(q.Key, GetValue, op, wants{sweep: true})
 	return nil
 }
@@ -165,12 +166,12 @@ func (op *getOp) over(l *lookup) {
 		if err == nil {
 			err = overlay.ErrNotFound
 		}
-		op.m.finish(op.id, res, err)
+		op.m.ops.Finish(op.id, res, err)
 		return
 	}
 	res.Value = op.best.Data
 	op.repair(l)
-	op.m.finish(op.id, res, nil)
+	op.m.ops.Finish(op.id, res, nil)
 }
 
 // repair gives the best value to those that had a worse one, and to the nearest
@@ -192,7 +193,8 @@ func (op *getOp) repair(l *lookup) {
 	}
 }
 
-func (op *getOp) stop() overlay.Result {
+// Stop implements [operation.Operation].
+func (op *getOp) Stop() overlay.Result {
 	res := partial(op.lookup, op.m.cfg.K)
 	if op.best != nil {
 		res.Value = op.best.Data

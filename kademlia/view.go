@@ -50,7 +50,7 @@ type ContactView struct {
 func (m *Machine) View() View {
 	v := View{
 		Self: *m.self, Server: m.server, Contacts: m.table.size, Near: m.table.nearDepth(),
-		Provided: len(m.publisher.list), Keys: m.providers.Len(), Records: m.providers.Records(),
+		Provided: m.publisher.Len(), Keys: m.providers.Len(), Records: m.providers.Records(),
 		Values: m.values.Len(), Sent: m.requests.sent, Asked: m.requests.asked,
 		RoundTrip: m.requests.trip.Smoothed(), Dead: m.requests.doubt,
 	}

@@ -5,6 +5,7 @@ package alarm
 
 import (
 	"container/heap"
+	"math/rand/v2"
 	"time"
 )
 
@@ -12,9 +13,23 @@ import (
 // ring in the order in which they were set, so that a run depends on nothing but
 // its events. The zero value is ready.
 type Clock struct {
-	heap alarms
-	seq  uint64
+	now    time.Time
+	heap   alarms
+	seq    uint64
+	closed bool
 }
+
+// Advance says what time it is, and returns it. A clock never goes back: of an
+// earlier time it takes no notice.
+func (c *Clock) Advance(now time.Time) time.Time {
+	if now.After(c.now) {
+		c.now = now
+	}
+	return c.now
+}
+
+// Now is the time as last told.
+func (c *Clock) Now() time.Time { return c.now }
 
 // Alarm is one entry of a [Clock]; it can be stopped until it has rung.
 type Alarm struct {
@@ -33,9 +48,19 @@ func (a *Alarm) Pending() bool { return a != nil && a.index >= 0 }
 // Set makes an alarm that calls ring at the given time or soon after.
 func (c *Clock) Set(at time.Time, ring func()) *Alarm {
 	c.seq++
-	a := &Alarm{at: at, seq: c.seq, ring: ring}
-	heap.Push(&c.heap, a)
+	a := &Alarm{at: at, seq: c.seq, index: -1, ring: ring}
+	if !c.closed {
+		heap.Push(&c.heap, a)
+	}
 	return a
+}
+
+// After makes an alarm that calls ring when d has passed.
+func (c *Clock) After(d time.Duration, ring func()) *Alarm { return c.Set(c.now.Add(d), ring) }
+
+// Jitter is a random time between half of d and one and a half of it.
+func Jitter(rng *rand.Rand, d time.Duration) time.Duration {
+	return d/2 + time.Duration(rng.Int64N(int64(d)+1))
 }
 
 // Stop takes an alarm out; nil, one that has rung, and another clock's are fine.
@@ -47,11 +72,11 @@ func (c *Clock) Stop(a *Alarm) {
 
 // Ring rings every alarm whose time has come, the earliest first. One that is
 // set meanwhile waits for the next call, so that a call always ends.
-func (c *Clock) Ring(now time.Time) {
+func (c *Clock) Ring() {
 	last := c.seq
 	for len(c.heap) > 0 {
 		a := c.heap[0]
-		if a.at.After(now) || a.seq > last {
+		if a.at.After(c.now) || a.seq > last {
 			return
 		}
 		heap.Pop(&c.heap)
@@ -69,6 +94,14 @@ func (c *Clock) Next() time.Time {
 
 // Len is the number of alarms that are to ring.
 func (c *Clock) Len() int { return len(c.heap) }
+
+// Close stops every alarm. One that is set from then on never rings.
+func (c *Clock) Close() {
+	for _, a := range c.heap {
+		a.index = -1
+	}
+	c.heap, c.closed = nil, true
+}
 
 type alarms []*Alarm
 

@@ -40,7 +40,8 @@ func TestOrder(t *testing.T) {
 		slices.SortStableFunc(want, func(a, b *entry) int { return a.at.Compare(b.at) })
 		for i := range 10 {
 			now := start.Add(time.Duration(i) * time.Second)
-			c.Ring(now)
+			c.Advance(now)
+			c.Ring()
 			if next := c.Next(); !next.IsZero() && !next.After(now) {
 				t.Fatalf("seed %d: at %v one is left over from %v", seed, now, next)
 			}
@@ -69,12 +70,13 @@ func TestRingEnds(t *testing.T) {
 		last = c.Set(start, again)
 	}
 	again()
-	c.Ring(start)
+	c.Advance(start)
+	c.Ring()
 	if rang != 2 || !c.Next().Equal(start) {
 		t.Fatalf("rang %d times, next at %v", rang, c.Next())
 	}
 	c.Stop(last)
-	if c.Ring(start); rang != 2 || c.Len() != 0 {
+	if c.Ring(); rang != 2 || c.Len() != 0 {
 		t.Errorf("a stopped alarm rang: %d times, %d left", rang, c.Len())
 	}
 }
@@ -87,9 +89,44 @@ func TestStrangers(t *testing.T) {
 	c.Stop(nil)
 	c.Stop(other.Set(start, func() {}))
 	done := c.Set(start, func() { kept++ })
-	c.Ring(start)
+	c.Advance(start)
+	c.Ring()
 	c.Stop(done)
 	if kept != 2 || other.Len() != 1 {
 		t.Errorf("%d rang, %d in the other clock", kept, other.Len())
 	}
+}
+
+// TestTime: a clock never goes back, and counts from what it was last told.
+func TestTime(t *testing.T) {
+	var c alarm.Clock
+	c.Advance(start)
+	if got := c.Advance(start.Add(-time.Hour)); !got.Equal(start) || !c.Now().Equal(start) {
+		t.Errorf("the clock went back to %v", got)
+	}
+	if a := c.After(time.Minute, func() {}); !a.At().Equal(start.Add(time.Minute)) {
+		t.Errorf("a minute on is %v", a.At())
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		if d := alarm.Jitter(rng, time.Minute); d < 30*time.Second || d > 90*time.Second {
+			t.Fatalf("a minute became %v", d)
+		}
+	}
+}
+
+// TestClose: nothing rings any more, neither what was set nor what will be.
+func TestClose(t *testing.T) {
+	var c alarm.Clock
+	fail := func() { t.Error("an alarm of a closed clock rang") }
+	before := c.Set(start, fail)
+	c.Close()
+	after := c.Set(start, fail)
+	c.Advance(start)
+	c.Ring()
+	if before.Pending() || after.Pending() || c.Len() != 0 || !c.Next().IsZero() {
+		t.Errorf("%d alarms are to ring, the next at %v", c.Len(), c.Next())
+	}
+	c.Stop(before)
+	c.Stop(after)
 }

@@ -100,33 +100,6 @@ func TestProviderLimits(t *testing.T) {
 	}
 }
 
-// TestTurn: each key comes once in an interval, and never very soon, wherever it
-// is and whatever the time; many keys are spread evenly.
-func TestTurn(t *testing.T) {
-	const interval = 24 * time.Hour
-	rng := rand.New(rand.NewPCG(1, 1))
-	perHour := make([]int, 28)
-	for i := range 5000 {
-		key := overlay.RawKey(fmt.Append(nil, i)).ID()
-		origin := 5 * time.Hour
-		wait := record.Turn(epoch, key, interval, origin)
-		if wait < interval/8 || wait > interval*9/8 {
-			t.Fatalf("due in %v", wait)
-		}
-		perHour[wait/time.Hour]++
-		later := epoch.Add(time.Duration(rng.Int64N(int64(wait))))
-		again := later.Add(record.Turn(later, key, interval, origin))
-		if late := again.Sub(epoch) - wait; late != 0 && late != interval {
-			t.Fatalf("asked later, the turn is another: %v off", late)
-		}
-	}
-	for hour, n := range perHour[3:27] {
-		if n < 130 || n > 290 {
-			t.Errorf("%d of 5000 keys are due in hour %d", n, hour+3)
-		}
-	}
-}
-
 // TestFloodKeepsOwnKeys: keys from all over the keyspace do not push out those
 // near this node.
 func TestFloodKeepsOwnKeys(t *testing.T) {

@@ -1,4 +1,4 @@
-package record
+package publish
 
 import (
 	"encoding/binary"
