@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -62,6 +63,7 @@ type candidate struct {
 	// which it is the predecessor, named it; sure that the key is its own by its own
 	// word; guessed that it is worth asking without either, and blind that it was.
 	vouched, sure, guessed, blind bool
+	again                         bool // it did not answer in time, and is asked once more
 	// Of an owner that answered: next is what it named from the key on, itself
 	// included; nearer its predecessor if that stands between the key and it.
 	next   []*overlay.Contact
@@ -193,6 +195,10 @@ func (l *lookup) advance() {
 			continue
 		}
 		if o.state == replied {
+			if n := o.nearer; n != nil && n.believed() && (n.state == heard || n.state == waiting) {
+				l.rearm() // late or not, it is the owner if it answers
+				return
+			}
 			l.finish()
 			return
 		}
@@ -327,6 +333,10 @@ func (l *lookup) heardOwner(c *candidate, a *FindAnswer) {
 	if len(a.Owners) == 0 {
 		return
 	}
+	if x := l.doubted(a.Owners[0]); x != nil {
+		x.state, x.again, c.nearer = heard, true, x
+		return
+	}
 	if o := a.Owners[0]; l.learn(o) && o.ID.Sub(l.target).Compare(c.c.ID.Sub(l.target)) < 0 {
 		known := len(l.owners)
 		x := l.after(o, c)
@@ -338,6 +348,20 @@ func (l *lookup) heardOwner(c *candidate, a *FindAnswer) {
 			x.guess()
 		}
 	}
+}
+
+// doubted is an owner that did not answer in time, and was not asked again yet,
+// though its successor names it: an answer may only be late, and without a second
+// chance the successor would pass for the owner.
+func (l *lookup) doubted(o *overlay.Contact) *candidate {
+	i := slices.IndexFunc(l.owners, func(x *candidate) bool { return x.c.ID == o.ID })
+	if i < 0 {
+		return nil
+	}
+	if x := l.owners[i]; x.state == failed && !x.again && errors.Is(l.steps[x.step].Err, overlay.ErrTimeout) {
+		return x
+	}
+	return nil
 }
 
 // learn reports whether a contact that somebody named can be used.

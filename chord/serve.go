@@ -67,10 +67,15 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 	return nil, bad(ErrUnknownMessage, "%s", msg.Type())
 }
 
-// left takes out a node that says good-bye, and looks who is next at once.
+// left takes out a node that says good-bye. Was it the first successor, the next
+// one loses its predecessor at the same moment, and is told of this one at once.
 func (r *ring) left(c *overlay.Contact) {
+	next := len(r.succ) > 0 && r.succ[0].ID == c.ID
 	r.lost(c.ID)
 	r.m.memory.forget(c.ID)
+	if next && r.m.server {
+		r.stabilize()
+	}
 }
 
 // owns reports whether the key is this node's own: it is the first at or after it.

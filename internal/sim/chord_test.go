@@ -84,3 +84,24 @@ func TestForget(t *testing.T) {
 		t.Error("the failure was not forgotten")
 	}
 }
+
+// TestChordSlowAnswers: where some answers take far longer than others, a live
+// owner that is late does not lose its keys to its successor, and a newcomer
+// does not when that one leaves.
+func TestChordSlowAnswers(t *testing.T) {
+	for name, change := range map[string]func(*chord.Config){"published": chord.Published, "shipped": func(*chord.Config) {}} {
+		var cfg chord.Config
+		change(&cfg)
+		r, err := Churn(ChurnConfig{
+			Settings: Settings{Overlay: Chord{Config: cfg}, Seed: 5, Latency: Exponential(50 * time.Millisecond)},
+			Nodes:    60, Rate: .02, Lookups: 20, Warmup: time.Minute, Time: 5 * time.Minute,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d lookups, %d failed, %.2f requests, %.3f timeouts, %.1f s", name, r.Lookups, r.Failed, r.MeanRequests, r.MeanTimeouts, r.Seconds)
+		if most := r.Lookups / 1000; r.Failed > most {
+			t.Errorf("%s: %d of %d lookups failed, want at most %d", name, r.Failed, r.Lookups, most)
+		}
+	}
+}
