@@ -1,6 +1,8 @@
 package chord
 
 import (
+	"slices"
+
 	"ringswap/overlay"
 )
 
@@ -10,7 +12,14 @@ import (
 type fingers struct {
 	m    *Machine
 	next int // the interval that is refreshed next, counted from the farthest
+	laps int // how often all intervals have been refreshed
 }
+
+// searchEvery is how often an interval that has a finger is searched for a better
+// one: every so manieth time that it is refreshed. Otherwise its finger is only
+// asked whether it lives, which is a sixth of the traffic; round trips change
+// more slowly than nodes come and go.
+const searchEvery = 8
 
 func (f *fingers) start() {
 	m := f.m
@@ -26,14 +35,35 @@ func (f *fingers) round() {
 	if len(m.index.list) == 0 || m.ring.joining {
 		return
 	}
-	if lo, width, ok := f.turn(); ok {
-		f.refresh(lo, width)
+	lo, width, ok := f.interval()
+	if !ok {
+		return
 	}
+	if have := f.held(lo, width); have != nil && m.cfg.Fingers.Candidates > 0 && (f.next+f.laps)%searchEvery != 0 {
+		m.ask(have, &PingRequest{}, func(_ Message, err error) {
+			if err != nil && !m.closed {
+				f.refresh(lo, width)
+			}
+		})
+		return
+	}
+	f.refresh(lo, width)
 }
 
-// turn is the distance at which the next interval begins, and how long it is. Intervals that the
-// successor list covers have no finger of their own.
-func (f *fingers) turn() (lo, width overlay.ID, ok bool) {
+// held is the finger of an interval, nil if there is none.
+func (f *fingers) held(lo, width overlay.ID) *overlay.Contact {
+	from, to := f.m.index.stretch(lo, width)
+	for i := from; i < to; i++ {
+		if e := &f.m.index.list[i]; e.roles&finger != 0 {
+			return e.c
+		}
+	}
+	return nil
+}
+
+// interval is the distance at which the next interval begins, and how long it is.
+// Intervals that the successor list covers have no finger of their own.
+func (f *fingers) interval() (lo, width overlay.ID, ok bool) {
 	m := f.m
 	b := m.cfg.Fingers.Bits
 	per := 1<<b - 1
@@ -50,6 +80,7 @@ func (f *fingers) turn() (lo, width overlay.ID, ok bool) {
 			return lo, width, true
 		}
 		f.next = 0 // once around: begin with the farthest again
+		f.laps++
 	}
 	return lo, width, false
 }
@@ -115,28 +146,35 @@ func (g *fingerSearch) inside(id overlay.ID) bool {
 // is one whose round trip is less.
 func (f *fingers) choose(g *fingerSearch, c *overlay.Contact) {
 	m := f.m
+	inside := g.inside(c.ID)
+	if !inside && m.cfg.Fingers.Candidates > 0 {
+		return // the interval is empty; c is for its own interval to find
+	}
 	e := m.index.put(c)
 	e.roles |= finger
 	if e.seen == 0 {
 		e.answered(m.now, 0)
 	}
-	if !g.inside(c.ID) {
+	if !inside {
 		return
 	}
-	i, _ := m.index.search(add(m.self.ID, g.lo))
-	best := c.ID
-	first := i
-	for ; i < len(m.index.list) && g.inside(m.index.list[i].c.ID); i++ {
-		x := &m.index.list[i]
-		if b := m.index.find(best); x.roles&finger != 0 && m.cfg.Fingers.Candidates > 0 && x.rtt != 0 && (b.rtt == 0 || x.rtt < b.rtt) {
-			best = x.c.ID
+	x := &m.index
+	from, to := x.stretch(g.lo, g.width)
+	best, _ := x.search(c.ID)
+	for i := from; i < to; i++ {
+		if e, b := &x.list[i], &x.list[best]; e.roles&finger != 0 && m.cfg.Fingers.Candidates > 0 && e.rtt != 0 && (b.rtt == 0 || e.rtt < b.rtt) {
+			best = i
 		}
 	}
-	for i--; i >= first; i-- {
-		x := &m.index.list[i]
-		if x.c.ID != best {
-			if x.roles &^= finger; x.roles == 0 {
-				m.index.remove(x.c.ID)
+	for i := to - 1; i >= from; i-- {
+		e := &x.list[i]
+		if i == best || e.roles&finger == 0 {
+			continue
+		}
+		if e.roles &^= finger; e.roles == 0 {
+			x.list = slices.Delete(x.list, i, i+1)
+			if i < best {
+				best--
 			}
 		}
 	}

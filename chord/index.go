@@ -59,6 +59,18 @@ func (x *index) search(id overlay.ID) (int, bool) {
 	return lo, lo < len(x.list) && x.list[lo].c.ID == id
 }
 
+// stretch is the part of the list at a distance of lo or more, and less than
+// lo+width; that is the rest of the list if the sum is the whole ring.
+func (x *index) stretch(lo, width overlay.ID) (from, to int) {
+	from, _ = x.search(add(x.self, lo))
+	end := add(lo, width)
+	if end.IsZero() {
+		return from, len(x.list)
+	}
+	to, _ = x.search(add(x.self, end))
+	return from, to
+}
+
 func (x *index) find(id overlay.ID) *entry {
 	if i, ok := x.search(id); ok {
 		return &x.list[i]

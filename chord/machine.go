@@ -131,7 +131,7 @@ func (m *Machine) changeSelf(ev overlay.SelfChanged) {
 	}
 	m.self = &overlay.Contact{ID: m.self.ID, Peer: m.self.Peer, Addrs: append([]ma.Multiaddr(nil), ev.Addrs...)}
 	was := m.server
-	m.server = ev.Server
+	m.server, m.ring.moved = ev.Server, true
 	switch {
 	case was && !m.server:
 		m.ring.farewell()

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"ringswap/overlay"
 	"ringswap/overlay/alarm"
 )
@@ -33,6 +35,7 @@ type ring struct {
 	// answer to an earlier run is recognized.
 	joining, stabilizing bool
 	changed              bool // since the last stabilization began
+	moved                bool // this node's addresses changed since it last told its successor
 	check                int  // the next node of the list to be contacted
 }
 
@@ -82,7 +85,7 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 	m := r.m
 	list = r.fit(list)
 	r.read = 0
-	same := slices.EqualFunc(list, r.succ, func(a, b *overlay.Contact) bool { return a == b })
+	same := slices.EqualFunc(list, r.succ, sameContact) // or a list that was only read again would go around the ring for ever
 	if same {
 		return
 	}
@@ -108,6 +111,11 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 		m.records.moved()
 		m.emit(overlay.Changed{})
 	}
+}
+
+// sameContact reports whether two contacts say the same, whoever made them.
+func sameContact(a, b *overlay.Contact) bool {
+	return a == b || a.ID == b.ID && slices.EqualFunc(a.Addrs, b.Addrs, ma.Multiaddr.Equal)
 }
 
 // fit is a copy of the list as far as it goes clockwise without coming around, and

@@ -33,10 +33,8 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 	from := ev.From
 	reach := scope.OfAsker(ev.Remote)
 	sender := scope.ContactWithin(&from, reach)
-	if ev.Server && m.admit(sender) == nil {
-		if m.ring.pred != nil && m.ring.pred.ID == sender.ID {
-			m.ring.predSeen = m.now
-		}
+	if p := m.ring.pred; ev.Server && p != nil && p.ID == sender.ID && m.admit(sender) == nil {
+		m.ring.predSeen = m.now
 	}
 	switch msg := msg.(type) {
 	case *PingRequest:

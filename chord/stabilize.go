@@ -79,6 +79,10 @@ func (r *ring) approach() {
 			return
 		}
 		x := a.Predecessor
+		if x != nil && x.ID == m.self.ID && !r.moved {
+			r.settled() // it knows of us
+			return
+		}
 		if x == nil || m.admit(x) != nil || len(r.succ) == 0 || !between(m.self.ID, x.ID, r.succ[0].ID) || m.memory.justLost(x.ID) {
 			r.notify()
 			return
@@ -182,6 +186,7 @@ func (r *ring) notify() {
 	if len(r.succ) > 0 {
 		r.m.ask(r.succ[0], &NotifyRequest{}, nil)
 	}
+	r.moved = false
 	r.settled()
 }
 
