@@ -104,7 +104,7 @@ const maxWalk = 32
 
 // joinAfter is Zave's join: if this node's place is between before and its first
 // successor, it takes over before's whole list, read at once. If not, before's
-// successor is tried.
+// predecessor or successor is tried.
 func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) {
 	m := r.m
 	m.ask(before, &NeighboursRequest{}, func(msg Message, err error) {
@@ -112,7 +112,8 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) 
 			then(false)
 			return
 		}
-		list := msg.(*NeighboursAnswer).Successors
+		a := msg.(*NeighboursAnswer)
+		list := a.Successors
 		if len(list) > 0 && list[0].ID == m.self.ID {
 			list = list[1:] // it still lists this node from before a restart
 		}
@@ -124,6 +125,9 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) 
 				list = list[:1]
 			}
 			r.insert(before, list, then)
+		case walk > 0 && a.Predecessor != nil && between(a.Predecessor.ID, m.self.ID, before.ID) && m.admit(a.Predecessor) == nil:
+			// before is our successor: the only seed may be, and then knows nobody else
+			r.joinAfter(a.Predecessor, walk-1, then)
 		case walk > 0 && between(before.ID, list[0].ID, m.self.ID):
 			r.joinAfter(list[0], walk-1, then)
 		default:
