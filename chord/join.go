@@ -50,12 +50,12 @@ func (r *ring) enter() {
 		return
 	}
 	r.joining = true
-	r.place(start, func(before *overlay.Contact) {
-		if before == nil || !m.server {
-			r.entered(before != nil)
+	r.place(start, func(ways []*overlay.Contact) {
+		if !m.server { // a client knows somebody now, which is all it needs
+			r.entered(len(ways) > 0)
 			return
 		}
-		r.joinAfter(before, maxWalk, r.entered)
+		r.joinThrough(ways, r.entered)
 	})
 }
 
@@ -74,8 +74,8 @@ func (r *ring) entered(ok bool) {
 }
 
 // place looks up this node's own place from the given contacts and calls then
-// with the node before it, nil if nobody answered.
-func (r *ring) place(start []*overlay.Contact, then func(before *overlay.Contact)) {
+// with those that answered, the one nearest before it first.
+func (r *ring) place(start []*overlay.Contact, then func(ways []*overlay.Contact)) {
 	m := r.m
 	m.find(m.point(m.self.ID, 1), selfPlace{then: then}, start, true)
 }
@@ -86,16 +86,39 @@ func (m *Machine) point(at overlay.ID, n int) FindRequest {
 }
 
 // selfPlace is the goal of a lookup of this node's own place.
-type selfPlace struct{ then func(*overlay.Contact) }
+type selfPlace struct{ then func(ways []*overlay.Contact) }
 
 func (g selfPlace) over(l *lookup) {
+	var ways []*overlay.Contact
 	for _, c := range l.list {
 		if c.state == replied {
-			g.then(c.c)
-			return
+			ways = append(ways, c.c)
 		}
 	}
-	g.then(nil)
+	g.then(ways)
+}
+
+// outside reports whether this node is not in a ring, and on its way into one. A
+// node that begins a ring is in it: it knows nobody, or nobody has answered.
+func (r *ring) outside() bool { return len(r.succ) == 0 && (r.joining || r.retry.Pending()) }
+
+// joinThrough joins through the first of these nodes that is in a ring. One that
+// has no successor may have been started again a moment ago; only if none of them
+// is in a ring they are all at the beginning of one, and it begins with the first.
+func (r *ring) joinThrough(ways []*overlay.Contact, then func(ok bool)) {
+	var try func(i int)
+	try = func(i int) {
+		if i == len(ways) {
+			r.insert(ways[0], ways[:1], then)
+			return
+		}
+		r.joinAfter(ways[i], maxWalk, func() { try(i + 1) }, then)
+	}
+	if len(ways) == 0 {
+		then(false)
+		return
+	}
+	try(0)
 }
 
 // maxWalk bounds the steps from the node that a lookup found to the one that is
@@ -104,8 +127,9 @@ const maxWalk = 32
 
 // joinAfter is Zave's join: if this node's place is between before and its first
 // successor, it takes over before's whole list, read at once. If not, before's
-// predecessor or successor is tried.
-func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) {
+// predecessor or successor is tried. none is called instead of then if before is
+// in no ring.
+func (r *ring) joinAfter(before *overlay.Contact, walk int, none func(), then func(ok bool)) {
 	m := r.m
 	m.ask(before, &NeighboursRequest{}, func(msg Message, err error) {
 		if err != nil || !m.server {
@@ -119,7 +143,7 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) 
 		}
 		switch {
 		case len(list) == 0:
-			r.insert(before, []*overlay.Contact{before}, then)
+			none()
 		case between(before.ID, m.self.ID, list[0].ID):
 			if m.cfg.rules.mistake == JoinBare {
 				list = list[:1]
@@ -127,9 +151,9 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, then func(ok bool)) 
 			r.insert(before, list, then)
 		case walk > 0 && a.Predecessor != nil && between(a.Predecessor.ID, m.self.ID, before.ID) && m.admit(a.Predecessor) == nil:
 			// before is our successor: the only seed may be, and then knows nobody else
-			r.joinAfter(a.Predecessor, walk-1, then)
+			r.joinAfter(a.Predecessor, walk-1, func() { then(false) }, then)
 		case walk > 0 && between(before.ID, list[0].ID, m.self.ID):
-			r.joinAfter(list[0], walk-1, then)
+			r.joinAfter(list[0], walk-1, func() { then(false) }, then)
 		default:
 			then(false)
 		}
@@ -182,11 +206,7 @@ func (r *ring) compare(through *overlay.Contact) {
 		return
 	}
 	r.joining = true
-	r.place([]*overlay.Contact{through}, func(before *overlay.Contact) {
-		if before == nil {
-			r.joining = false
-			return
-		}
-		r.joinAfter(before, maxWalk, func(bool) { r.joining = false })
+	r.place([]*overlay.Contact{through}, func(ways []*overlay.Contact) {
+		r.joinThrough(ways, func(bool) { r.joining = false })
 	})
 }

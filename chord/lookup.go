@@ -330,7 +330,8 @@ func (l *lookup) heardWay(c *candidate, a *FindAnswer) {
 func (l *lookup) heardOwner(c *candidate, a *FindAnswer) {
 	c.next = a.Owners
 	c.sure = a.Owner && len(a.Owners) > 0 && a.Owners[0].ID == c.c.ID
-	if len(a.Owners) == 0 {
+	if len(a.Owners) == 0 { // it is not in the ring
+		c.state = failed
 		return
 	}
 	if x := l.doubted(a.Owners[0]); x != nil {

@@ -110,11 +110,14 @@ func (m *Machine) serveFind(ev *overlay.Inbound, msg *FindRequest, reach scope.S
 	}
 	key := m.keyID(msg)
 	a := new(FindAnswer)
-	if msg.Owner {
-		m.claim(key, msg.N, a)
-	} else {
-		a.Owners = m.owners(key, msg.N)
+	switch {
+	case !msg.Owner:
+		if !m.ring.outside() {
+			a.Owners = m.owners(key, msg.N)
+		}
 		m.way(key, a, func(c *overlay.Contact) bool { return c.Peer != ev.From.Peer && m.tellable(c, reach) })
+	case !m.ring.outside(): // else no key is its own, whoever says so
+		m.claim(key, msg.N, a)
 	}
 	a.Owners = m.within(a.Owners, reach)
 	a.Closer = m.within(a.Closer, reach)

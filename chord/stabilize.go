@@ -119,7 +119,7 @@ func (r *ring) begin() {
 		return
 	}
 	r.stabilizing = true
-	r.joinAfter(r.pred, maxWalk, func(bool) { r.settled() })
+	r.joinThrough([]*overlay.Contact{r.pred}, func(bool) { r.settled() })
 }
 
 // known is the version of s's list from which ours was made.
@@ -249,7 +249,7 @@ func (r *ring) welcome(c *overlay.Contact) {
 		return // that way leads in as well
 	}
 	r.joining = true
-	r.joinAfter(c, maxWalk, r.entered)
+	r.joinThrough([]*overlay.Contact{c}, r.entered)
 }
 
 // checkPredecessor pings a predecessor that has not been heard of for two

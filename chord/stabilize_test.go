@@ -182,3 +182,39 @@ func TestNotifiedOutsideTheRing(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestNewcomerAmongStrays: of two that answer a newcomer, the nearer one has just
+// been started again and is in no ring; it joins through the other. Only if
+// neither is in a ring, it begins one.
+func TestNewcomerAmongStrays(t *testing.T) {
+	for _, c := range []struct {
+		far  []*overlay.Contact // the list of the one farther away
+		want []int
+	}{{contacts(20, 30), []int{20, 30}}, {nil, []int{8}}} {
+		d := newDesk(t)
+		d.step(overlay.Join{Seeds: []overlay.Contact{*standing(5), *standing(8)}})
+		key := at(10)
+		in := overlay.Inbound{Req: 1, From: *standing(200), Server: true, Msg: &chord.FindRequest{Key: key[:], Point: true, N: 1, Owner: true}}
+		for _, eff := range d.Step(d.now, in) {
+			if r, ok := eff.(overlay.Reply); ok && len(r.Msg.(*chord.FindAnswer).Owners) > 0 {
+				t.Error("on its way into the ring it claims a key")
+			}
+		}
+		for len(d.sent) > 0 && len(d.State().Successors) == 0 {
+			s := d.sent[0]
+			switch s.Msg.(type) {
+			case *chord.FindRequest:
+				d.answer(s, &chord.FindAnswer{}, nil)
+			case *chord.NeighboursRequest:
+				var list []*overlay.Contact
+				if s.To.ID == at(5) {
+					list = c.far
+				}
+				d.answer(s, &chord.NeighboursAnswer{Version: 1, Successors: list}, nil)
+			default:
+				t.Fatalf("asks for %T", s.Msg)
+			}
+		}
+		d.successors(c.want...)
+	}
+}
