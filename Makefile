@@ -1,6 +1,7 @@
 # make check | test | fuzz | bench | sim | figures | demo: see README.md.
 GO        ?= go
 FUZZTIME  ?= 10s
+OVERLAY   ?= both
 EVENTS    ?= 1000000
 SEED      ?= 1
 SEEDS     ?= 4
@@ -41,7 +42,7 @@ bench: ## the figures of docs/, as ratios in one run
 	$(GO) run ./scripts/bench
 
 sim: ## random misfortunes, with every promise checked after every event
-	$(GO) run ./scripts/sim --events $(EVENTS) --seed $(SEED) --seeds $(SEEDS)
+	$(GO) run ./scripts/sim --overlay $(OVERLAY) --events $(EVENTS) --seed $(SEED) --seeds $(SEEDS)
 
 figures: ## docs/figures: the published figures beside ours (minutes)
 	$(GO) run ./scripts/figures --out docs/figures

@@ -24,7 +24,8 @@
 //     overlay/record have what is the same in every overlay
 //   - message.go, codec.go, decode.go: what travels
 //   - view.go: a picture of the machine; zave.go: what must hold of all together,
-//     and zave_monitor.go: the same after every event of a run
+//     zave_monitor.go: the same after every event of a run, and zave_assume.go:
+//     which failures may happen
 //
 // Not there yet: recursive lookups (FORWARD and RESULT are refused, and so is
 // Lookup.Recursive), and the traffic of Cache.Budget: the cache learns from what

@@ -139,20 +139,28 @@ func (m *Machine) load(list []*overlay.Contact, r role, seen uint32) {
 // Member reports whether this node is in a ring with others: it has joined, and
 // not left.
 func (m *Machine) Member() bool {
-	return m.server && !m.closed && (len(m.ring.succ) > 0 || m.ring.pred != nil)
+	return m.server && !m.closed && len(m.ring.succ) > 0
 }
 
 // State is what the checks of a ring want to know of a machine.
 func (m *Machine) State() State {
-	s := State{Self: m.self.ID, R: m.cfg.Ring.Successors, Member: m.Member()}
+	var s State
+	m.ReadState(&s)
+	return s
+}
+
+// ReadState is State in memory that is used again.
+func (m *Machine) ReadState(s *State) {
+	list := s.Successors[:0]
+	for _, c := range m.ring.succ {
+		list = append(list, c.ID)
+	}
+	*s = State{
+		Self: m.self.ID, R: m.cfg.Ring.Successors, Successors: list, Member: m.Member(),
+	}
 	if m.ring.pred != nil {
 		s.Predecessor, s.HasPredecessor = m.ring.pred.ID, true
 	}
-	s.Successors = make([]overlay.ID, len(m.ring.succ))
-	for i, c := range m.ring.succ {
-		s.Successors[i] = c.ID
-	}
-	return s
 }
 
 // CheckInvariants returns an error that names the first promise about the

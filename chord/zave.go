@@ -30,21 +30,30 @@ type State struct {
 // single member is a ring. states is not kept.
 func CheckRing(states []State) error {
 	r := newRingCheck(states)
-	if len(r.members) < 2 {
-		return nil
-	}
-	for _, check := range []func() error{r.checkLists, r.checkLive, r.checkOneRing, r.checkPrincipals} {
-		if err := check(); err != nil {
-			return fmt.Errorf("chord: %w", err)
-		}
-	}
-	return nil
+	return r.check(len(r.members) > 0 && len(r.members) > r.members[0].R)
 }
 
 // ringCheck has the members in the order of the ring.
 type ringCheck struct {
 	members []*State
 	best    []int // index of each member's first live successor, -1 if none
+}
+
+// check is CheckRing. based says that there have to be r+1 principals.
+func (r *ringCheck) check(based bool) error {
+	if len(r.members) == 0 || len(r.members) == 1 && !based {
+		return nil
+	}
+	checks := []func() error{r.checkLists, r.checkLive, r.checkOneRing}
+	if based {
+		checks = append(checks, r.checkPrincipals)
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return fmt.Errorf("chord: %w", err)
+		}
+	}
+	return nil
 }
 
 func newRingCheck(states []State) *ringCheck {
@@ -146,9 +155,6 @@ func (r *ringCheck) checkOneRing() error {
 
 func (r *ringCheck) checkPrincipals() error {
 	need := r.members[0].R + 1
-	if len(r.members) < need {
-		return nil
-	}
 	skipped := make([]bool, len(r.members))
 	for _, s := range r.members {
 		last := s.Self

@@ -30,6 +30,7 @@ type RingMonitor struct {
 	astray     int // members that are not as in the ideal ring
 	walked     bool
 	oneRing    bool
+	based      bool
 	// witness is somebody whom an operation would change; nil if nobody is known.
 	witness *monitored
 }
@@ -294,17 +295,25 @@ func (k *RingMonitor) after(id overlay.ID) int {
 	return i % len(k.members)
 }
 
-// Err is the error of either check, nil if all is well.
+// Based reports whether the ring has been ideal with more than r members, which
+// is where Zave's proof begins: from then on there have to be r+1 principals,
+// and failures have to leave as many (see [RingMonitor.MayFail]).
+func (k *RingMonitor) Based() bool { return k.based }
+
+// Err is what is wrong, by Zave's invariant or the progress property, nil if all
+// is well. Before the ring is based, principals do not count.
 func (k *RingMonitor) Err() error {
-	if err := k.CheckRing(); err != nil {
-		return err
+	if !k.holds(k.based) {
+		if err := newRingCheck(k.States()).check(k.based); err != nil {
+			return err
+		}
 	}
 	return k.CheckProgress()
 }
 
 // CheckRing returns what [CheckRing] does of the members' states.
 func (k *RingMonitor) CheckRing() error {
-	if k.holds() {
+	if n := len(k.members); n < 2 || k.holds(!k.small()) {
 		return nil
 	}
 	return CheckRing(k.States())
@@ -318,20 +327,20 @@ func (k *RingMonitor) CheckProgress() error {
 	return CheckProgress(k.States())
 }
 
-// holds reports whether Zave's invariant does.
-func (k *RingMonitor) holds() bool {
-	switch {
-	case len(k.members) < 2:
+// holds reports whether Zave's invariant does, with r+1 principals if based.
+func (k *RingMonitor) holds(based bool) bool {
+	if len(k.members) < 2 && !based {
 		return true
-	case k.small():
-		return k.disordered == 0 && k.lonely == k.empty && k.one()
-	default:
-		return k.disordered == 0 && k.lonely == 0 && k.one() && k.principals > k.members[0].s.R
 	}
+	lonely := k.lonely
+	if k.small() {
+		lonely -= k.empty
+	}
+	return k.disordered == 0 && lonely == 0 && k.one() && (!based || k.principals > k.members[0].s.R)
 }
 
 // small reports whether there are too few members for Zave's invariant.
-func (k *RingMonitor) small() bool { return len(k.members) <= k.members[0].s.R }
+func (k *RingMonitor) small() bool { return len(k.members) == 0 || len(k.members) <= k.members[0].s.R }
 
 // one reports whether there is one ring, in order, that everyone comes to.
 func (k *RingMonitor) one() bool {
@@ -385,6 +394,7 @@ func (k *RingMonitor) next(m *monitored) *monitored {
 // prove finds somebody whom an operation would change, if the ring is not ideal.
 func (k *RingMonitor) prove() {
 	if k.astray == 0 {
+		k.based = k.based || !k.small()
 		return
 	}
 	if k.witness != nil && k.witness.s.wouldChange(k.State) {
@@ -397,4 +407,10 @@ func (k *RingMonitor) prove() {
 			return
 		}
 	}
+}
+
+// Owner is the first member at or after a key. There has to be one.
+func (k *RingMonitor) Owner(key overlay.ID) overlay.ID {
+	i, _ := k.search(key)
+	return k.members[i%len(k.members)].s.Self
 }

@@ -158,11 +158,10 @@ func TestRingMonitorInTown(t *testing.T) {
 			return
 		}
 		looks++
-		want := chord.CheckRing(k.States())
-		if want == nil {
-			want = chord.CheckProgress(k.States())
+		if got, want := k.CheckRing(), chord.CheckRing(k.States()); (got == nil) != (want == nil) {
+			t.Fatalf("%v, want %v", got, want)
 		}
-		if got := k.Err(); (got == nil) != (want == nil) {
+		if got, want := k.CheckProgress(), chord.CheckProgress(k.States()); (got == nil) != (want == nil) {
 			t.Fatalf("%v, want %v", got, want)
 		}
 	}

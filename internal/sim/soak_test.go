@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,35 +12,51 @@ import (
 )
 
 var (
-	soakEvents = flag.Uint64("events", 500_000, "events of each soak")
+	soakEvents = flag.Uint64("events", 250_000, "events of each soak")
 	soakSeed   = flag.Uint64("seed", 1, "first seed of the soaks")
-	soakSeeds  = flag.Uint64("seeds", 2, "number of soaks")
+	soakSeeds  = flag.Uint64("seeds", 4, "number of soaks of each overlay")
 )
 
-// crowded is a Kademlia whose buckets fill in a network of two dozen nodes.
-func crowded() Kademlia {
-	var cfg kademlia.Config
-	cfg.K, cfg.Lookup.Beta = 3, 2
-	cfg.Table.Refresh, cfg.Table.Spares, cfg.Table.PingAfter = 2*time.Minute, 2, 10*time.Second
-	return Kademlia{Config: cfg}
+// TestSoak checks the promises of an overlay after every event of a million:
+// Kademlia's of each table, Chord's of the ring as a whole, with lists of
+// different lengths. make sim does as many as wanted.
+func TestSoak(t *testing.T) {
+	for seed := *soakSeed; seed < *soakSeed+*soakSeeds; seed++ {
+		lists := []int{3, 4, 2, 6}[seed%4]
+		for name, machines := range map[string]Overlay{"kademlia": CrowdedKademlia(), "chord": CrowdedChord(lists)} {
+			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
+				t.Parallel()
+				r, err := Soak(SoakConfig{
+					Settings: Settings{Overlay: machines, Seed: seed, Latency: Exponential(50 * time.Millisecond)},
+					Events:   *soakEvents,
+				})
+				if err != nil {
+					t.Fatalf("%v\nreplay: go run ./scripts/sim --overlay %s --events %d --seed %d --list %d", err, name, *soakEvents, seed, lists)
+				}
+				if r.Checks < r.Events/2 {
+					t.Errorf("%d checks in %d events", r.Checks, r.Events)
+				}
+				t.Logf("%+v", r)
+			})
+		}
+	}
 }
 
-// TestSoakKademlia checks the promises of a table after every event of a million.
-//
-//	go test ./internal/sim -run TestSoakKademlia -events N -seed S -seeds 1
-func TestSoakKademlia(t *testing.T) {
-	for seed := *soakSeed; seed < *soakSeed+*soakSeeds; seed++ {
-		r, err := Soak(SoakConfig{
-			Settings: Settings{Overlay: crowded(), Seed: seed, Latency: Exponential(50 * time.Millisecond)},
-			Events:   *soakEvents,
+// TestSoakSmall: networks from one node on, which are below where Zave's proof
+// begins, and some that are just above.
+func TestSoakSmall(t *testing.T) {
+	for _, nodes := range []int{1, 2, 3, 4, 5, 7} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			t.Parallel()
+			r, err := Soak(SoakConfig{
+				Settings: Settings{Overlay: CrowdedChord(4), Seed: 1, Latency: Exponential(50 * time.Millisecond)},
+				Events:   30_000, Nodes: nodes,
+			})
+			if err != nil {
+				t.Fatalf("%v\nreplay: go run ./scripts/sim --overlay chord --events 30000 --seed 1 --list 4 --nodes %d", err, nodes)
+			}
+			t.Logf("%+v", r)
 		})
-		if err != nil {
-			t.Fatalf("%v\nreplay: go test ./internal/sim -run TestSoakKademlia -events %d -seed %d -seeds 1", err, *soakEvents, seed)
-		}
-		if r.Checks < r.Events/2 {
-			t.Errorf("%d checks in %d events", r.Checks, r.Events)
-		}
-		t.Logf("%+v", r)
 	}
 }
 
@@ -51,7 +68,7 @@ var errOverfull = errors.New("a bucket holds more contacts than it has room for"
 // rule it is judged.
 func TestSoakFindsMistakes(t *testing.T) {
 	soak := func() (SoakResult, *Failure) {
-		wrong := crowded()
+		wrong := CrowdedKademlia()
 		r, err := Soak(SoakConfig{
 			Settings: Settings{Overlay: wrong, Seed: 5},
 			Check: func(m overlay.Machine) error {
