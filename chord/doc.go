@@ -14,7 +14,8 @@
 // part that minds it:
 //
 //   - ring.go, stabilize.go, join.go: this node's place in the ring
-//   - memory.go: nodes that fell silent, through which two rings become one
+//   - merge.go: how two rings become one; memory.go: nodes that fell silent, which
+//     are a way to that
 //   - index.go: all contacts in one order; fingers.go: those across the ring
 //   - lookup.go, guess.go, outcome.go: the search; operations.go: what it is for
 //   - serve.go: what other nodes are told; errors.go: why they are refused

@@ -65,6 +65,7 @@ func (r *ring) entered(ok bool) {
 	r.joining = false
 	if ok || m.closed {
 		r.backoff = 0
+		r.survey(len(r.seeds)-1, maxSurvey)
 		return
 	}
 	const first, last = 2 * time.Second, 5 * time.Minute
@@ -139,7 +140,9 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, none func(), then fu
 		a := msg.(*NeighboursAnswer)
 		list := a.Successors
 		if len(list) > 0 && list[0].ID == m.self.ID {
-			list = list[1:] // it still lists this node from before a restart
+			list = list[1:] // it knows this node, if only from before a restart
+		} else if len(list) > 0 && len(r.succ) > 0 && r.hurries() && between(before.ID, m.self.ID, list[0].ID) {
+			m.ask(before, &PingRequest{Changed: true}, nil) // it should
 		}
 		switch {
 		case len(list) == 0:
@@ -181,32 +184,4 @@ func (r *ring) insert(before *overlay.Contact, list []*overlay.Contact, then fun
 		r.stabilize()
 	}
 	then(true)
-}
-
-// lookAround looks up our own place through a distant node, which comes out
-// nearer than our successor if there is another ring.
-func (r *ring) lookAround() {
-	m := r.m
-	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup), r.lookAround)
-	if !m.server || r.joining || len(m.index.list) == 0 {
-		return
-	}
-	through := m.index.list[m.cfg.Rand.IntN(len(m.index.list))].c
-	if len(r.seeds) > 0 && m.cfg.Rand.IntN(2) == 0 {
-		through = r.seeds[m.cfg.Rand.IntN(len(r.seeds))]
-	}
-	r.compare(through)
-}
-
-// compare finds our place in the ring that a node is in, and moves there if a
-// live node stands between us and our successor: how two rings become one.
-func (r *ring) compare(through *overlay.Contact) {
-	m := r.m
-	if !m.server || m.closed || r.joining {
-		return
-	}
-	r.joining = true
-	r.place([]*overlay.Contact{through}, func(ways []*overlay.Contact) {
-		r.joinThrough(ways, func(bool) { r.joining = false })
-	})
 }

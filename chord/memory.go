@@ -103,7 +103,7 @@ func (y *memory) tick() {
 	c := a.c
 	m.ask(c, &PingRequest{}, func(_ Message, err error) {
 		if err == nil {
-			m.ring.compare(c)
+			m.ring.compare(c, nil)
 		}
 	})
 }
@@ -123,5 +123,5 @@ func (y *memory) meet(c *overlay.Contact) {
 		return
 	}
 	y.met = m.now
-	m.ring.compare(c)
+	m.ring.compare(c, nil)
 }

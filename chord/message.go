@@ -72,8 +72,9 @@ type Message interface{ Type() MessageType }
 type (
 	// PingRequest asks for a sign of life.
 	PingRequest struct {
-		// Changed says that the sender's successor list is another than before,
-		// which its predecessor may want to read.
+		// Changed says that the sender has news for the node before it, which may
+		// want to read its neighbours: another successor list, another predecessor,
+		// or that it stands there at all.
 		Changed bool
 	}
 	// PingAnswer is one.

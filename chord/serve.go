@@ -39,7 +39,7 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 	switch msg := msg.(type) {
 	case *PingRequest:
 		if msg.Changed {
-			m.ring.hint(ev.From.ID)
+			m.ring.hint(sender, ev.Server)
 		}
 		return &PingAnswer{}, nil
 	case *FindRequest:

@@ -148,9 +148,13 @@ func (r *ring) takeOver(s *overlay.Contact, a *NeighboursAnswer, known uint64) b
 	list := chain(s, a.Successors)
 	rest := slices.DeleteFunc(list[1:], func(c *overlay.Contact) bool { return r.m.memory.justLost(c.ID) })
 	whole := len(rest) == len(a.Successors)
+	stranger := r.stranger(rest)
 	r.setSuccessors(list[:1+len(rest)])
 	if whole {
 		r.read, r.readFrom = a.Version, s.ID
+	}
+	if stranger != nil {
+		r.compare(stranger, nil)
 	}
 	return true
 }
@@ -176,6 +180,10 @@ func (r *ring) adopt(x *overlay.Contact, then func(adopted bool)) {
 		}
 		r.takeOver(x, a, 0)
 		m.ask(x, &NotifyRequest{}, nil)
+		if r.hurries() {
+			r.soon()
+			r.tell()
+		}
 		then(true)
 	})
 }
@@ -191,13 +199,18 @@ func (r *ring) notify() {
 }
 
 func (r *ring) settled() {
-	m := r.m
 	r.stabilizing = false
 	if r.changed {
 		r.soon()
 	}
-	// A list is made of the next one's, so what changes at one place has to go
-	// from node to node through r of them; the next one need not wait for its turn.
+	r.tell()
+}
+
+// tell lets the predecessor know that there is a new list to be read. A list is
+// made of the next one's, so what changes at one place has to go from node to
+// node through r of them; the next one need not wait for its turn.
+func (r *ring) tell() {
+	m := r.m
 	if r.told != r.version && r.pred != nil && r.hurries() {
 		r.told = r.version
 		m.ask(r.pred, &PingRequest{Changed: true}, nil)
@@ -205,10 +218,17 @@ func (r *ring) settled() {
 }
 
 // hint is told that a node's list or predecessor has changed. A short wait takes
-// in what changes with it.
-func (r *ring) hint(from overlay.ID) {
+// in what changes with it. A server that would be our successor, if we knew it,
+// takes that place if it lives and is in the ring.
+func (r *ring) hint(from *overlay.Contact, server bool) {
 	m := r.m
-	if len(r.succ) == 0 || r.succ[0].ID != from || !r.hurries() {
+	switch {
+	case len(r.succ) == 0 || !r.hurries():
+		return
+	case r.succ[0].ID != from.ID:
+		if server && between(m.self.ID, from.ID, r.succ[0].ID) && m.admit(from) == nil {
+			r.adopt(from, func(bool) {})
+		}
 		return
 	}
 	wait := m.cfg.Ring.Eager / 10
