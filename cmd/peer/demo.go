@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,14 @@ func demoCommand(p *program) *cli.Command {
 		Usage:    "show it at work: several nodes on this machine share and fetch",
 		Description: `Starts nodes as processes of their own on the loopback interface, and prints
 every command it runs, so that you can run them yourself. Nothing leaves this
-machine, and your repo is not touched. It ends by itself, with code 0 only if
-every byte arrived.`,
+machine, and your repo is not touched. It does so on one overlay after the
+other, and ends by itself, with code 0 only if every byte arrived.
+
+Examples:
+   peer demo
+   peer demo --overlay chord --size 16MiB`,
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "overlay", Value: demoAll, Usage: "the `NAME` of the overlay to show: " + strings.Join(node.Overlays(), ", ") + " or " + demoAll},
 			&cli.BoolFlag{Name: "keep", Usage: "keep the folder with all repos, files and logs"},
 			&cli.StringFlag{Name: "size", Value: "64MiB", Usage: "the `SIZE` of the file that is shared, at least 4MiB"},
 		},
@@ -42,24 +48,66 @@ func runDemo(ctx context.Context, in *invocation) (err error) {
 	if size < 4<<20 {
 		return usageError("peer demo --size 64MiB", "--size %s is less than 4MiB", in.cli.String("size"))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, demoBound, errDemoTooLong)
-	defer cancel()
-	d, err := newDemo(in, size)
+	overlays, err := demoOverlays(in.cli.String("overlay"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.end(err, in.cli.Bool("keep"))) }()
+	ctx, cancel := context.WithTimeoutCause(ctx, demoBound, errDemoTooLong)
+	defer cancel()
 	begin := time.Now()
-	for i, step := range d.steps() {
-		d.say("\n%d. %s\n", i+1, step.title)
-		if err := step.run(ctx); err != nil {
+	for i, name := range overlays {
+		if err := demoOverlay(ctx, in, name, size, i == len(overlays)-1); err != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, errDemoTooLong) {
 				return &node.Error{Kind: node.KindTimeout, What: cause.Error(), Why: err.Error(), Try: "peer demo --keep, and look at the logs"}
 			}
 			return err
 		}
 	}
-	d.say("\nEverything matched, in %s.\n", seconds(time.Since(begin).Seconds()))
+	if len(overlays) > 1 && !in.quiet {
+		fmt.Fprintf(in.stdout, "\nOn %s: everything matched, in %s.\n", strings.Join(overlays, " and on "), seconds(time.Since(begin).Seconds()))
+	}
+	return nil
+}
+
+// demoAll as --overlay shows all of them.
+const demoAll = "both"
+
+// demoOverlays are those that --overlay names, the default one first.
+func demoOverlays(name string) ([]string, error) {
+	all := node.Overlays()
+	switch {
+	case name == demoAll:
+		slices.SortStableFunc(all, func(a, b string) int {
+			if a == b || a != node.OverlayKademlia && b != node.OverlayKademlia {
+				return 0
+			} else if a == node.OverlayKademlia {
+				return -1
+			}
+			return 1
+		})
+		return all, nil
+	case slices.Contains(all, name):
+		return []string{name}, nil
+	}
+	return nil, usageError("peer demo", "there is no overlay %q to show; it is %s or %s", name, strings.Join(all, ", "), demoAll)
+}
+
+// demoOverlay is the demonstration on one overlay. last says that no other comes
+// after it, so that it also shows what has nothing to do with overlays.
+func demoOverlay(ctx context.Context, in *invocation, name string, size int64, last bool) (err error) {
+	d, err := newDemo(in, name, size)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.end(err, in.cli.Bool("keep"))) }()
+	begin := time.Now()
+	for i, step := range d.steps(last) {
+		d.say("\n%d. %s\n", i+1, step.title)
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+	}
+	d.say("\nEverything matched on %s, in %s.\n", name, seconds(time.Since(begin).Seconds()))
 	return nil
 }
 
@@ -71,6 +119,7 @@ type demo struct {
 	errOut  io.Writer
 	self    string // this program
 	dir     string // everything is in it; commands run there
+	overlay string
 	network string
 	size    int64
 	daemons map[string]*daemon // by repo
@@ -84,7 +133,7 @@ const (
 	demoFolder = "album"
 )
 
-func newDemo(in *invocation, size int64) (*demo, error) {
+func newDemo(in *invocation, overlay string, size int64) (*demo, error) {
 	self, err := in.program.self()
 	if err != nil {
 		return nil, err
@@ -94,13 +143,13 @@ func newDemo(in *invocation, size int64) (*demo, error) {
 		return nil, err
 	}
 	d := &demo{
-		out: in.stdout, errOut: in.stderr, self: self, dir: dir, size: size,
+		out: in.stdout, errOut: in.stderr, self: self, dir: dir, overlay: overlay, size: size,
 		network: filepath.Base(dir)[len("ringswap-"):], daemons: make(map[string]*daemon),
 	}
 	if in.quiet {
 		d.out = io.Discard
 	}
-	d.say("Nodes of a network of their own on this machine; everything is in %s\n", dir)
+	d.say("=== %s: nodes of a network of their own on this machine; everything is in %s\n", overlay, dir)
 	return d, nil
 }
 
@@ -129,17 +178,27 @@ type demoStep struct {
 	run   func(context.Context) error
 }
 
-func (d *demo) steps() []demoStep {
-	return []demoStep{
+// demoPlaces is what the overlay makes of its nodes, for each.
+var demoPlaces = map[string]string{
+	node.OverlayKademlia: "How does n5 see its overlay? Buckets, each for half of what the one before left of the keyspace.",
+	node.OverlayChord:    "How does n5 see its overlay? A ring, with those before and after it, and fingers across it.",
+}
+
+func (d *demo) steps(last bool) []demoStep {
+	steps := []demoStep{
 		{"Five daemons. Four of them enter the overlay through the first.", d.startDaemons},
 		{"Node n2 shares a file and a folder. They are hashed where they are, not copied.", d.shareBoth},
 		{"Node n4 gets both. It knows only the CIDs, and finds who has them through the overlay.", d.getBoth},
 		{"Which nodes keep the record of who has the file? Node n5 looks them up, hop by hop.", d.lookUp},
+		{demoPlaces[d.overlay], d.showPlace},
 		{"Who has it by now? What n4 got it also shares.", d.awaitSecondHolder},
 		{"The first one to share it dies (kill -9). Node n3 gets the file from those who are left.", d.getFromSecond},
 		{"Node n1 gets it from several nodes at once.", d.getFromSeveral},
-		{"A sixth node, without a daemon, is killed (kill -9) midway, and goes on where it was.", d.resume},
 	}
+	if last {
+		steps = append(steps, demoStep{"A sixth node, without a daemon, is killed (kill -9) midway, and goes on where it was.", d.resume})
+	}
+	return steps
 }
 
 func (d *demo) startDaemons(ctx context.Context) error {
@@ -166,7 +225,7 @@ func (d *demo) startDaemons(ctx context.Context) error {
 
 // nodeFlags are the flags of a node of the demo.
 func (d *demo) nodeFlags(bootstrap string) []string {
-	flags := []string{"--network", d.network, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"}
+	flags := []string{"--overlay", d.overlay, "--network", d.network, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"}
 	if bootstrap != "" {
 		flags = append(flags, "--bootstrap", bootstrap)
 	}
@@ -222,7 +281,10 @@ func (d *demo) get(ctx context.Context, repo, cid, original string, flags ...str
 // indent prints a part of a result.
 func (d *demo) indent(text string) {
 	for line := range strings.Lines(text) {
-		d.say("     %s", line)
+		if line != "\n" {
+			line = "     " + line
+		}
+		d.say("%s", line)
 	}
 }
 
@@ -254,6 +316,47 @@ func (d *demo) lookUp(ctx context.Context) error {
 		return errors.New("no responsible node was found")
 	}
 	return nil
+}
+
+// showPlace asks n5 until it knows all others: they came only a moment ago.
+func (d *demo) showPlace(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for quiet := false; ; quiet = true {
+		views, err := askQuietly[node.Ring](ctx, d, quiet, "n5", "ring")
+		if err != nil {
+			return err
+		}
+		if len(views) != 1 {
+			return fmt.Errorf("peer ring printed %d objects instead of one", len(views))
+		}
+		if r := views[0]; r.Entries == len(d.daemons)-1 && (r.Buckets != nil || r.Predecessor != nil && len(r.Successors) == r.Entries) {
+			d.nameRing(&r)
+			var b strings.Builder
+			printRing(&b, r, false)
+			d.indent(b.String())
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("n5 does not find all others")
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// nameRing calls the nodes of a view as the demo does.
+func (d *demo) nameRing(r *node.Ring) {
+	r.ID = d.name(r.ID)
+	if r.Predecessor != nil {
+		r.Predecessor.ID = d.name(r.Predecessor.ID)
+	}
+	for i := range r.Successors {
+		r.Successors[i].ID = d.name(r.Successors[i].ID)
+	}
+	for i := range r.Fingers {
+		r.Fingers[i].ID = d.name(r.Fingers[i].ID)
+	}
 }
 
 // awaitSecondHolder asks until the overlay knows that n4 has the file, too: it

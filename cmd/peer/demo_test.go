@@ -63,6 +63,18 @@ func TestDemoFilesAreTheSameEachTime(t *testing.T) {
 	}
 }
 
+func TestDemoOverlays(t *testing.T) {
+	for name, want := range map[string]string{"both": "kademlia chord", "chord": "chord", "kademlia": "kademlia"} {
+		if got, err := demoOverlays(name); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("--overlay %s shows %q, %v; want %s", name, got, err, want)
+		}
+	}
+	b := newBench(t, &fakeNode{})
+	if code := b.peer("demo", "--overlay", "pastry"); code != exitUsage {
+		t.Errorf("--overlay pastry: exit code %d", code)
+	}
+}
+
 func TestDemoRefusesASmallFile(t *testing.T) {
 	for _, size := range []string{"1", "0", "x", "1M"} {
 		b := newBench(t, &fakeNode{})

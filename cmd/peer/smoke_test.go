@@ -187,15 +187,21 @@ func TestSmokeDemo(t *testing.T) {
 		t.Skip("the demo takes some seconds; not with -short")
 	}
 	d := start(t, t.TempDir(), "demo", "--size", "16MiB").end(0)
-	if !strings.Contains(d.stdout.String(), "Everything matched") {
-		t.Errorf("it says %s", d.stdout)
+	for _, word := range []string{"Everything matched on kademlia", "Everything matched on chord", "predecessor", "BUCKET", "hop"} {
+		if !strings.Contains(d.stdout.String(), word) {
+			t.Errorf("it does not say %q but %s", word, d.stdout)
+		}
 	}
+	dirs := 0
 	for _, dir := range strings.Fields(d.stdout.String()) {
-		if strings.Contains(dir, "ringswap-demo-") {
+		if strings.HasPrefix(filepath.Base(dir), "ringswap-demo-") {
+			dirs++
 			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("it leaves %s behind: %v", dir, err)
 			}
-			break
 		}
+	}
+	if dirs < 2 {
+		t.Errorf("it names %d folders: %s", dirs, d.stdout)
 	}
 }
