@@ -31,9 +31,6 @@ type Config struct {
 	Lookup  LookupConfig
 	Records RecordConfig
 	Limits  LimitConfig
-
-	// rules are the protocol's own; only tests of the checks bend them.
-	rules rules
 }
 
 // RingConfig is how the ring is kept.

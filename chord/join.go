@@ -148,9 +148,6 @@ func (r *ring) joinAfter(before *overlay.Contact, walk int, none func(), then fu
 		case len(list) == 0:
 			none()
 		case between(before.ID, m.self.ID, list[0].ID):
-			if m.cfg.rules.mistake == JoinBare {
-				list = list[:1]
-			}
 			r.insert(before, list, then)
 		case walk > 0 && a.Predecessor != nil && between(a.Predecessor.ID, m.self.ID, before.ID) && m.admit(a.Predecessor) == nil:
 			// before is our successor: the only seed may be, and then knows nobody else
@@ -180,8 +177,6 @@ func (r *ring) insert(before *overlay.Contact, list []*overlay.Contact, then fun
 		r.setPredecessor(before)
 	}
 	r.setSuccessors(list)
-	if m.cfg.rules.mistake != JoinBare {
-		r.stabilize()
-	}
+	r.stabilize()
 	then(true)
 }

@@ -87,11 +87,6 @@ func (r *ring) approach() {
 			r.notify()
 			return
 		}
-		if m.cfg.rules.mistake == AdoptDead {
-			r.setSuccessors([]*overlay.Contact{x})
-			r.notify()
-			return
-		}
 		r.adopt(x, func(adopted bool) {
 			switch {
 			case adopted && r.hurries():
@@ -141,9 +136,6 @@ func (r *ring) takeOver(s *overlay.Contact, a *NeighboursAnswer, known uint64) b
 	if len(a.Successors) == 0 && len(r.succ) > 1 {
 		r.setSuccessors(r.succ[1:])
 		return false
-	}
-	if r.m.cfg.rules.mistake == KeepList && len(r.succ) > 0 {
-		return true
 	}
 	list := chain(s, a.Successors)
 	rest := slices.DeleteFunc(list[1:], func(c *overlay.Contact) bool { return r.m.memory.justLost(c.ID) })

@@ -38,6 +38,9 @@ func (c SoakConfig) withDefaults() SoakConfig {
 // Validate reports the first field that cannot be used.
 func (c SoakConfig) Validate() error {
 	c = c.withDefaults()
+	if o, ok := c.Overlay.(Chord); ok && o.Config.Ring.Successors == 1 {
+		return invalid("Overlay", "has successor lists of one node, of which no failure leaves a live entry")
+	}
 	return firstError(count("Nodes", c.Nodes, 1<<12), c.Settings.Validate())
 }
 

@@ -20,7 +20,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%d results of two runs of %s: %s", n, name, out.String())
 		}
 	}
-	for _, args := range [][]string{{"--overlay", "pastry"}, {"--nodes", "-1"}, {"--list", "-3"}, {"--latency", "-1s"}, {"more"}, {"--what"}} {
+	for _, args := range [][]string{{"--overlay", "pastry"}, {"--nodes", "-1"}, {"--list", "-3"}, {"--list", "1"}, {"--latency", "-1s"}, {"more"}, {"--what"}} {
 		if err := run(args, &out); err == nil {
 			t.Errorf("%v is accepted", args)
 		}
