@@ -1,6 +1,11 @@
 package sim
 
-import "time"
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+)
 
 // HopsConfig is an experiment on a network that does not change: how many hops
 // does a lookup take? Upkeep of the machines must be turned off in the overlay's
@@ -25,6 +30,10 @@ type HopsConfig struct {
 	Malice    Malice
 	// Sampled is the number of nodes whose tables are counted. 0 means 1,000.
 	Sampled int
+	// Lanes is the number of copies of the network, each of which makes its share
+	// of the lookups, on as many cores as there are. It is part of what is
+	// simulated: what one lane's machines learn the others' do not. 0 means 1.
+	Lanes int
 }
 
 func (c HopsConfig) withDefaults() HopsConfig {
@@ -37,6 +46,9 @@ func (c HopsConfig) withDefaults() HopsConfig {
 	if c.Sampled == 0 {
 		c.Sampled = 1000
 	}
+	if c.Lanes == 0 {
+		c.Lanes = 1
+	}
 	return c
 }
 
@@ -48,6 +60,7 @@ func (c HopsConfig) Validate() error {
 		count("Nodes", c.Nodes, MaxNodes),
 		count("Lookups", c.Lookups, 1<<30),
 		count("Sampled", c.Sampled, 1<<30),
+		count("Lanes", c.Lanes, 1<<10),
 		share("Dead", c.Dead),
 		share("Malicious", c.Malicious),
 	)
@@ -91,27 +104,66 @@ func Hops(c HopsConfig) (HopsResult, error) {
 	}
 	r.BuildSeconds = time.Since(began).Seconds()
 	r.EntriesMean, r.EntriesMax = w.entries(c.Sampled)
-	if c.Dead > 0 {
-		r.Killed = w.KillShare(c.Dead)
-	}
-	if c.Malicious > 0 {
-		if r.Liars, err = w.Corrupt(c.Malicious, c.Malice); err != nil {
+	lanes := []*World{w}
+	for len(lanes) < c.Lanes {
+		twin, err := New(c.Settings)
+		if err != nil {
 			return r, err
 		}
+		twin.inhabit(w.all)
+		lanes = append(lanes, twin)
 	}
-	var t tally
-	if err := w.measure(c.Lookups, c.Fresh, &t); err != nil {
+	for _, l := range lanes { // the same happens to all
+		if c.Dead > 0 {
+			r.Killed = l.KillShare(c.Dead)
+		}
+		if c.Malicious > 0 {
+			if r.Liars, err = l.Corrupt(c.Malicious, c.Malice); err != nil {
+				return r, err
+			}
+		}
+	}
+	if r.Tally, err = c.measure(lanes); err != nil {
 		return r, err
 	}
-	r.Tally = t.sum()
-	r.Digest, r.PeakMiB = w.Digest(), PeakMiB()
+	r.Digest = lanes[0].Digest()
+	for _, l := range lanes[1:] {
+		r.Digest = mix(r.Digest, l.Digest())
+	}
+	r.PeakMiB = PeakMiB()
 	r.Seconds = time.Since(began).Seconds()
 	return r, nil
 }
 
+// measure runs the lookups, each lane's one after the other.
+func (c HopsConfig) measure(lanes []*World) (Tally, error) {
+	judgements, errs := make([][]judged, len(lanes)), make([]error, len(lanes))
+	var wait sync.WaitGroup
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, l := range lanes {
+		wait.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			rng := newRand(c.Seed, streamScenario)
+			if i > 0 {
+				rng = newRand(c.Seed, streamLane, uint64(i))
+			}
+			n := c.Lookups*(i+1)/len(lanes) - c.Lookups*i/len(lanes)
+			errs[i] = l.measure(rng, n, c.Fresh, func(j judged) { judgements[i] = append(judgements[i], j) })
+		})
+	}
+	wait.Wait()
+	var t tally
+	for _, lane := range judgements {
+		for _, j := range lane {
+			t.add(j)
+		}
+	}
+	return t.sum(), firstError(errs...)
+}
+
 // measure runs lookups one after the other, from random honest nodes.
-func (w *World) measure(lookups int, fresh bool, t *tally) error {
-	rng := newRand(w.settings.Seed, streamScenario)
+func (w *World) measure(rng *rand.Rand, lookups int, fresh bool, add func(judged)) error {
 	for range lookups {
 		asker := w.honest(rng)
 		if asker == nil {
@@ -122,7 +174,7 @@ func (w *World) measure(lookups int, fresh bool, t *tally) error {
 		if err != nil {
 			return err
 		}
-		t.add(w.judge(asker, key.ID(), &o))
+		add(w.judge(asker, key.ID(), &o))
 		// What is still on its way belongs to the past by the next lookup.
 		if err := w.settle(); err != nil {
 			return err

@@ -30,22 +30,17 @@ func (w *World) Populate(n int, stay bool) error {
 		return fmt.Errorf("sim: the world is populated already")
 	}
 	peers := makePeers(w.salt, 0, n)
-	slab := make([]Node, n)
 	contacts := make([]overlay.Contact, n) // in the order of IDs: who is near on the ring is near in memory
 	list := make([]*overlay.Contact, n)
-	w.nodes = make([]*Node, n, n+n/8)
 	order := byPlace(peers)
 	parallel(n, func(from, to int) {
 		for i := from; i < to; i++ {
 			number := order[i].number
 			contacts[i] = w.contact(peers[number], number)
 			list[i] = &contacts[i]
-			slab[number] = Node{Contact: &contacts[i], Number: number, Server: true, world: w}
-			w.nodes[number] = &slab[number]
 		}
 	})
-	w.all = newDirectory(list)
-	w.live = w.all
+	w.inhabit(newDirectory(list))
 	if stay {
 		w.awake.limit = 0
 		for _, c := range w.all.list {
@@ -55,6 +50,21 @@ func (w *World) Populate(n int, stay bool) error {
 		}
 	}
 	return w.err
+}
+
+// inhabit makes the nodes of a directory, none of which has a machine yet. The
+// directory stays as it is, so that several worlds may share it.
+func (w *World) inhabit(all *Directory) {
+	slab := make([]Node, all.Len())
+	w.nodes = make([]*Node, all.Len(), all.Len()+all.Len()/8)
+	parallel(all.Len(), func(from, to int) {
+		for _, c := range all.list[from:to] {
+			i, _ := numberOf(c.Peer, w.salt)
+			slab[i] = Node{Contact: c, Number: i, Server: true, world: w}
+			w.nodes[i] = &slab[i]
+		}
+	})
+	w.all, w.live = all, all
 }
 
 // wake makes the machine of a node that has none.

@@ -32,4 +32,5 @@ const (
 	streamScenario
 	streamChurn
 	streamEvil
+	streamLane
 )

@@ -74,7 +74,7 @@ func TestWorld(t *testing.T) {
 	}
 	w.settings.Loss = 0 // a lost answer of the responsible node is a failure that nobody can help
 	var tl tally
-	if err := w.measure(200, false, &tl); err != nil {
+	if err := w.measure(newRand(3), 200, false, tl.add); err != nil {
 		t.Fatal(err)
 	}
 	if s := tl.sum(); s.Failed > 0 {

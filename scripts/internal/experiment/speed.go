@@ -161,7 +161,7 @@ func (s *Speed) atRest(overlay string) (*SpeedResult, error) {
 	}
 	h, err := sim.Hops(sim.HopsConfig{
 		Settings: sim.Settings{Overlay: chosen.network(s.still), Seed: s.seed},
-		Nodes:    s.still, Lookups: s.lookups,
+		Nodes:    s.still, Lookups: s.lookups, Lanes: lanesFor(s.still),
 	})
 	return &SpeedResult{
 		Nodes: s.still, Lookups: h.Lookups, Failed: h.Failed, MeanHops: h.MeanHops, Entries: h.EntriesMean, Seconds: h.Seconds, Digest: h.Digest,

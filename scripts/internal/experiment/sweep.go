@@ -19,6 +19,16 @@ import (
 // when asked. Fewer have less to do while time passes between lookups.
 const keptMachines = 256
 
+// lanesFor is the number of lanes of a simulation: as many as a laptop has cores to
+// spare where it takes long, whatever machine it runs on, so that the figures are
+// the same everywhere.
+func lanesFor(n int) int {
+	if n < 100_000 {
+		return 1
+	}
+	return 4
+}
+
 // tables is an overlay with a choice of how much its nodes remember.
 type tables struct {
 	name    string // in tables
@@ -79,7 +89,7 @@ func chordTables(entries int) tables {
 func (h *Hops) simulate(t tables, n int) (*HopsResult, error) {
 	s, err := sim.Hops(sim.HopsConfig{
 		Settings: sim.Settings{Overlay: t.network(n), Seed: h.seed, Machines: keptMachines},
-		Nodes:    n, Lookups: h.lookups,
+		Nodes:    n, Lookups: h.lookups, Lanes: lanesFor(n),
 	})
 	if err != nil {
 		return nil, err
