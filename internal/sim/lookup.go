@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -47,7 +48,8 @@ type judged struct {
 	hops     int  // nodes on the chain up to it, itself included; 0 if the asker is it
 	requests int
 	timeouts int // requests to nodes that did not answer
-	dead     int // requests without an answer to nodes that do not run
+	answered int // requests that were answered
+	dead     int // nodes that were asked, did not answer, and do not run
 	took     time.Duration
 }
 
@@ -65,11 +67,16 @@ func (w *World) judgeBy(asker *Node, o *Outcome, right func(owner overlay.ID) bo
 	p := &o.Result.Path
 	j := judged{requests: len(p.Steps), took: o.Took}
 	for i := range p.Steps {
-		err := p.Steps[i].Err
-		if errors.Is(err, overlay.ErrTimeout) {
+		s := &p.Steps[i]
+		if s.Err == nil {
+			j.answered++
+			continue
+		}
+		if errors.Is(s.Err, overlay.ErrTimeout) {
 			j.timeouts++
 		}
-		if n := w.nodeOf(&p.Steps[i].To); err != nil && (n == nil || !n.Alive()) {
+		again := slices.ContainsFunc(p.Steps[:i], func(o overlay.Step) bool { return o.To.ID == s.To.ID })
+		if n := w.nodeOf(&s.To); !again && (n == nil || !n.Alive()) {
 			j.dead++
 		}
 	}

@@ -18,11 +18,12 @@ type Tally struct {
 	MaxHops  int     `json:"max_hops"`
 	// Histogram has the number of lookups with as many hops as the index.
 	Histogram []int `json:"histogram"`
-	// MeanRequests counts all requests of a lookup, MeanTimeouts those of them
-	// whose time ran out, MeanDead those without an answer to nodes that do not
-	// run: a lookup that asks somebody else meanwhile may end before their time
-	// runs out.
+	// MeanRequests counts all requests of a lookup, MeanAnswered those of them that
+	// were answered and MeanTimeouts those whose time ran out. MeanDead counts the
+	// nodes that were asked in vain and do not run, each once: a lookup that asks
+	// somebody else meanwhile may end before their time runs out.
 	MeanRequests float64 `json:"mean_requests"`
+	MeanAnswered float64 `json:"mean_answered"`
 	MeanTimeouts float64 `json:"mean_timeouts"`
 	MeanDead     float64 `json:"mean_dead"`
 	// The time that lookups took, in milliseconds.
@@ -38,13 +39,14 @@ type tally struct {
 	took               []time.Duration
 	lookups, failed    int
 	requests, timeouts int
-	dead               int
+	answered, dead     int
 }
 
 func (t *tally) add(j judged) {
 	t.lookups++
 	t.requests += j.requests
 	t.timeouts += j.timeouts
+	t.answered += j.answered
 	t.dead += j.dead
 	t.took = append(t.took, j.took)
 	if !j.right {
@@ -65,7 +67,7 @@ func (t *tally) sum() Tally {
 	}
 	n := float64(t.lookups)
 	s.MeanRequests, s.MeanTimeouts = float64(t.requests)/n, float64(t.timeouts)/n
-	s.MeanDead = float64(t.dead) / n
+	s.MeanAnswered, s.MeanDead = float64(t.answered)/n, float64(t.dead)/n
 	right := t.lookups - t.failed
 	hops, seen := 0, 0
 	for h, count := range t.hops {

@@ -112,12 +112,9 @@ type failing struct {
 
 // failed sums up the lookups at one point, each mean weighted with its lookups.
 type failed struct {
-	lookups, failed           int
-	requests, timeouts, state float64
+	lookups, failed       int
+	path, timeouts, state float64
 }
-
-// path is the mean number of live nodes asked.
-func (p failed) path() float64 { return p.requests - p.timeouts }
 
 // Run implements figure.Program.
 func (f *Failures) Run(ctx context.Context, progress io.Writer) (*figure.Report, error) {
@@ -134,7 +131,7 @@ func (f *Failures) Run(ctx context.Context, progress io.Writer) (*figure.Report,
 				}
 				r := a.found[k]
 				fmt.Fprintf(progress, "%s, %.0f %% failed: %.2f nodes asked, %.2f timeouts, %d of %d lookups failed\n",
-					a.label, 100*p.share, r.path(), r.timeouts, r.failed, r.lookups)
+					a.label, 100*p.share, r.path, r.timeouts, r.failed, r.lookups)
 				return nil
 			})
 		}
@@ -161,7 +158,7 @@ func (f *Failures) measure(ctx context.Context, a *failing, share float64, sum *
 		}
 		part := float64(n) / float64(a.lookups)
 		sum.lookups, sum.failed = sum.lookups+r.Lookups, sum.failed+r.Failed
-		sum.requests += part * r.MeanRequests
+		sum.path += part * r.MeanAnswered
 		sum.timeouts += part * r.MeanDead
 		sum.state += part * r.EntriesMean
 	}
@@ -191,7 +188,7 @@ func (f *Failures) report(all []failing) *figure.Report {
 			if i == 0 && f.nodes == paperNodes {
 				path, timeouts = p.path, p.timeouts
 			}
-			t.Add(a.network.Name(), a.name, p.share, r.lookups, r.failed, r.path(), path, r.timeouts, timeouts, r.state)
+			t.Add(a.network.Name(), a.name, p.share, r.lookups, r.failed, r.path, path, r.timeouts, timeouts, r.state)
 		}
 	}
 	if f.nodes == paperNodes {
@@ -199,7 +196,7 @@ func (f *Failures) report(all []failing) *figure.Report {
 	}
 	report.Text = []string{
 		fmt.Sprintf("A share of the nodes falls silent, and every lookup finds the tables as they were before: nobody has noticed yet. As in the paper, "+
-			"a path counts the live nodes that were asked, the responsible one included, and a timeout is a request to a failed one. The lists of %d "+
+			"a path counts the live nodes that were asked, the responsible one included, and a timeout is a failed node that was asked. The lists of %d "+
 			"successors end a path early, so that without failures ½ log₂ N - ½ log₂ r + 1 = %.2f remain.",
 			paperSuccessors, routeWithList(float64(f.nodes), paperSuccessors)),
 		"The dashed line is what chance alone makes of the published paths: each live node is preceded by p/(1-p) failed ones in the mean. The paper's " +
@@ -217,7 +214,7 @@ func failureBounds(all []failing) []figure.Bound {
 		if p.share > failuresUpTo {
 			continue
 		}
-		off = max(off, 100*math.Abs(r.path()/p.path-1))
+		off = max(off, 100*math.Abs(r.path/p.path-1))
 		if p.timeouts > 0 {
 			over = max(over, 100*(r.timeouts/p.timeouts-1))
 		}
@@ -252,7 +249,7 @@ func (f *Failures) chart(all []failing) *figure.Chart {
 		way := figure.Series{Label: a.label, Color: a.color, Side: a.side, At: 2}
 		time := figure.Series{Color: a.color, Side: figure.Nowhere}
 		for k, p := range chordFailures {
-			way.Points = append(way.Points, figure.Point{X: p.share, Y: a.found[k].path()})
+			way.Points = append(way.Points, figure.Point{X: p.share, Y: a.found[k].path})
 			time.Points = append(time.Points, figure.Point{X: p.share, Y: a.found[k].timeouts})
 		}
 		paths.Series, times.Series = append(paths.Series, way), append(times.Series, time)
