@@ -23,6 +23,7 @@ type Hops struct {
 	bucket   int
 	seed     uint64
 	sweep    bool
+	spread   bool
 	sweepMax int
 }
 
@@ -51,6 +52,8 @@ type HopsResult struct {
 	// Seconds are the whole run's, PeakMiB the process's memory.
 	Seconds float64 `json:"seconds"`
 	PeakMiB float64 `json:"peak_mib"`
+
+	histogram []int // lookups by hops
 }
 
 // About implements figure.Program.
@@ -64,8 +67,9 @@ func (*Hops) About() figure.About {
 			{"hops --overlay chord --n 100000 --entries 120", "small tables"},
 			{"hops --n 1000000 --lookups 100000", "a million nodes"},
 			{"hops --sweep --out /tmp/figures", "hops against the number of nodes, with a plot"},
+			{"hops --distribution --n 4096 --out /tmp/figures", "how many lookups take how many hops, with a plot"},
 			{"hops --live 24", "24 nodes, 1,000 lookups"},
-			{"hops --live 100 --lookups 5000 --json", "more of both, for programs"},
+			{"hops --live 100 --overlay chord --lookups 5000 --json", "more of both, for programs"},
 		},
 	}
 }
@@ -76,6 +80,7 @@ func (h *Hops) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&h.n, "n", 0, "`number` of simulated nodes")
 	fs.IntVar(&h.live, "live", 0, "`number` of real nodes to start instead")
 	fs.BoolVar(&h.sweep, "sweep", false, "simulate networks of 2^3 nodes and more instead")
+	fs.BoolVar(&h.spread, "distribution", false, "compare both overlays' distributions of hops among --n simulated nodes")
 	fs.IntVar(&h.sweepMax, "most", 1_000_000, "`number` of nodes of the sweep's largest network")
 	fs.IntVar(&h.entries, "entries", 1100, "most routing entries of a simulated Chord node; 0: the published tables")
 	fs.IntVar(&h.bucket, "bucket", 20, "contacts in a bucket of simulated Kademlia nodes: more entries, fewer hops")
@@ -97,6 +102,9 @@ func (h *Hops) Validate() error {
 	if modes != 1 {
 		return errors.New("one of --n, --live and --sweep says what to measure")
 	}
+	if h.spread && h.n == 0 {
+		return errors.New("--distribution needs --n")
+	}
 	errs := []error{within("lookups", h.lookups, 1, 10_000_000), within("bucket", h.bucket, 20, 4096)}
 	if h.entries != 0 {
 		errs = append(errs, within("entries", h.entries, 100, 10_000))
@@ -108,9 +116,6 @@ func (h *Hops) Validate() error {
 		errs = append(errs, within("n", h.n, 1, sim.MaxNodes))
 	default:
 		errs = append(errs, within("live", h.live, 2, maxLive))
-		if h.overlay != "kademlia" {
-			errs = append(errs, errors.New("--live starts Kademlia nodes: give --overlay kademlia"))
-		}
 		if h.bucket != 20 {
 			errs = append(errs, errors.New("--bucket is for simulated nodes"))
 		}
@@ -130,6 +135,8 @@ func (h *Hops) Run(ctx context.Context, progress io.Writer) (*figure.Report, err
 		return h.runSweep(ctx, progress)
 	case h.live > 0:
 		return h.runLive(ctx, progress)
+	case h.spread:
+		return h.runDistribution(ctx, progress)
 	}
 	chosen := kademliaTables(h.bucket)
 	if h.overlay == "chord" {
@@ -147,7 +154,7 @@ func (h *Hops) Run(ctx context.Context, progress io.Writer) (*figure.Report, err
 // runLive measures real nodes.
 func (h *Hops) runLive(ctx context.Context, progress io.Writer) (report *figure.Report, err error) {
 	began := time.Now()
-	net, err := startLive(ctx, h.live, h.seed, progress)
+	net, err := startLive(ctx, liveOverlays[h.overlay], h.live, h.seed, progress)
 	if net != nil {
 		defer func() {
 			if e := net.close(); err == nil {
@@ -163,7 +170,7 @@ func (h *Hops) runLive(ctx context.Context, progress io.Writer) (report *figure.
 		return nil, err
 	}
 	r := t.result()
-	r.Overlay, r.Live, r.Nodes, r.Seed, r.Setting = h.overlay, true, h.live, h.seed, kademliaTables(20).name
+	r.Overlay, r.Live, r.Nodes, r.Seed, r.Setting = h.overlay, true, h.live, h.seed, "as shipped"
 	if r.EntriesMean, err = net.entriesMean(ctx); err != nil {
 		return nil, err
 	}
@@ -235,6 +242,10 @@ func (r *HopsResult) chart(sorted []int) *figure.Chart {
 			peak = i
 		}
 	}
+	label, color := "Kademlia", figure.Orange
+	if r.Overlay == "chord" {
+		label, color = "Chord", figure.Blue
+	}
 	return &figure.Chart{
 		Name: "hops-live", Title: fmt.Sprintf("Real nodes need %.2f hops in the mean", r.MeanHops),
 		Subtitle: "Lookups of random keys among libp2p nodes on loopback",
@@ -244,8 +255,8 @@ func (r *HopsResult) chart(sorted []int) *figure.Chart {
 			X: figure.Axis{Label: "hops, the responsible node included", Min: -.2, Max: float64(most) + .2, Ticks: ticks},
 			Y: figure.Axis{Label: "share of lookups", Min: 0, Max: points[peak].Y * 1.15, Format: figure.Percent},
 			Series: []figure.Series{
-				{Kind: figure.Area, Color: figure.Orange, Points: points, Side: figure.Nowhere},
-				{Label: "Kademlia", Kind: figure.Measured, Color: figure.Orange, Points: points, Side: figure.Right, At: peak},
+				{Kind: figure.Area, Color: color, Points: points, Side: figure.Nowhere},
+				{Label: label, Kind: figure.Measured, Color: color, Points: points, Side: figure.Right, At: peak},
 			},
 		}},
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,52 @@ func TestHopsLive(t *testing.T) {
 	}
 }
 
+// A Chord ring of real nodes: the successor of every key is found.
+func TestHopsLiveChord(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := []string{"--live", "8", "--overlay", "chord", "--lookups", "40", "--json"}
+	if code := figure.Run(t.Context(), new(Hops), args, &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	var r HopsResult
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Live || r.Overlay != "chord" || r.Failed != 0 || r.EntriesMean != 7 || r.MeanHops > 1.5 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// The distribution has all lookups, and that of one successor is about the
+// formula's.
+func TestHopsDistribution(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := []string{"--distribution", "--n", "1024", "--lookups", "500", "--json", "--quiet", "--out", t.TempDir()}
+	if code := figure.Run(t.Context(), new(Hops), args, &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	var got struct {
+		Distribution []struct {
+			Setting string
+			Hops    float64
+			Share   float64
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	total, mean := 0.0, 0.0
+	for _, p := range got.Distribution {
+		total += p.Share
+		if p.Setting == chordBare().name {
+			mean += p.Share * p.Hops
+		}
+	}
+	if math.Abs(total-4) > 1e-6 || mean < 5.4 || mean > 6.4 { // half of ten digits, and the last contact
+		t.Errorf("shares sum up to %.3f, %.2f hops with one successor: %s", total, mean, &out)
+	}
+}
+
 func TestHopsRefuses(t *testing.T) {
 	for _, args := range [][]string{
 		{},
@@ -54,7 +101,8 @@ func TestHopsRefuses(t *testing.T) {
 		{"--sweep", "--most", "7"},
 		{"--n", "100", "--bucket", "19"},
 		{"--live", "5", "--bucket", "40"},
-		{"--live", "5", "--overlay", "chord"},
+		{"--distribution"},
+		{"--live", "5", "--distribution"},
 		{"--n", "5", "--entries", "50"},
 		{"--live", "201"},
 		{"--live", "-3"},
@@ -83,7 +131,7 @@ func TestHopsSimulated(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		r.Seconds, r.PeakMiB = 0, 0
-		if i > 0 && r != last {
+		if i > 0 && !reflect.DeepEqual(r, last) {
 			t.Errorf("the same seed gave %+v and %+v", last, r)
 		}
 		last = r

@@ -13,6 +13,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 
+	"ringswap/chord"
 	"ringswap/internal/p2p"
 	"ringswap/kademlia"
 	"ringswap/overlay"
@@ -21,6 +22,7 @@ import (
 // liveNetwork is a network of real nodes in this process: libp2p hosts on
 // loopback, each with the driver and the machine that run on laptops.
 type liveNetwork struct {
+	overlay *liveOverlay
 	nodes   []*liveNode
 	stop    context.CancelFunc
 	running errgroup.Group // the drivers
@@ -31,7 +33,43 @@ type liveNode struct {
 	transport *p2p.Transport
 	driver    *overlay.Driver
 	contact   overlay.Contact
-	entries   func(overlay.Machine) int
+}
+
+// liveOverlay is an overlay as real nodes run it.
+type liveOverlay struct {
+	protocol string
+	codec    overlay.Codec
+	machine  func(self overlay.Contact, rng *rand.Rand) (overlay.Machine, error)
+	entries  func(overlay.Machine) int // that a machine routes by
+	// sooner reports whether a node at a comes before one at b in the order of
+	// responsibility for a key.
+	sooner func(key, a, b overlay.ID) bool
+	// settled reports whether a machine of a network of n has found its place.
+	settled func(m overlay.Machine, n int) bool
+}
+
+var liveOverlays = map[string]*liveOverlay{
+	"kademlia": {
+		protocol: "kad/1.0.0", codec: kademlia.Codec{},
+		machine: func(self overlay.Contact, rng *rand.Rand) (overlay.Machine, error) {
+			return kademlia.New(kademlia.Config{Self: self, Server: true, Rand: rng})
+		},
+		entries: func(m overlay.Machine) int { return m.(*kademlia.Machine).View().Contacts },
+		sooner:  func(key, a, b overlay.ID) bool { return key.Closer(a, b) },
+		settled: func(overlay.Machine, int) bool { return true },
+	},
+	"chord": {
+		protocol: "chord/1.0.0", codec: chord.Codec{},
+		machine: func(self overlay.Contact, rng *rand.Rand) (overlay.Machine, error) {
+			return chord.New(chord.Config{Self: self, Server: true, Rand: rng})
+		},
+		entries: func(m overlay.Machine) int { return m.(*chord.Machine).View().Entries },
+		sooner:  func(key, a, b overlay.ID) bool { return a.Sub(key).Compare(b.Sub(key)) < 0 },
+		settled: func(m overlay.Machine, n int) bool {
+			s := m.(*chord.Machine).State()
+			return s.HasPredecessor && len(s.Successors) == min(s.R, n-1)
+		},
+	},
 }
 
 // Limits of a live network: it shares one process's memory and descriptors.
@@ -47,16 +85,16 @@ const (
 // startLive starts n nodes and waits until their tables have come to rest. Peer
 // IDs follow from the seed; ports and the order of things do not. The caller
 // closes what it gets, also with an error.
-func startLive(ctx context.Context, n int, seed uint64, progress io.Writer) (*liveNetwork, error) {
+func startLive(ctx context.Context, kind *liveOverlay, n int, seed uint64, progress io.Writer) (*liveNetwork, error) {
 	life, stop := context.WithCancel(ctx)
-	net := &liveNetwork{stop: stop}
+	net := &liveNetwork{overlay: kind, stop: stop}
 	var key [32]byte
 	for i := range 8 {
 		key[i] = byte(seed >> (8 * i))
 	}
 	source := rand.NewChaCha8(key)
 	for range n {
-		node, err := openLive(life, source)
+		node, err := openLive(life, kind, source)
 		if node != nil {
 			net.nodes = append(net.nodes, node)
 		}
@@ -93,7 +131,7 @@ func (net *liveNetwork) join(ctx context.Context) error {
 }
 
 // openLive makes a node. What it could open of it comes back with an error.
-func openLive(ctx context.Context, source *rand.ChaCha8) (*liveNode, error) {
+func openLive(ctx context.Context, kind *liveOverlay, source *rand.ChaCha8) (*liveNode, error) {
 	identity, _, err := crypto.GenerateEd25519Key(source)
 	if err != nil {
 		return nil, err
@@ -108,18 +146,15 @@ func openLive(ctx context.Context, source *rand.ChaCha8) (*liveNode, error) {
 		return nil, err
 	}
 	node.contact = overlay.NewContact(node.host.ID(), node.host.Addrs()...)
-	machine, err := kademlia.New(kademlia.Config{
-		Self: node.contact, Server: true, Rand: rand.New(rand.NewPCG(source.Uint64(), source.Uint64())),
-	})
+	machine, err := kind.machine(node.contact, rand.New(rand.NewPCG(source.Uint64(), source.Uint64())))
 	if err != nil {
 		return node, err
 	}
-	node.entries = func(m overlay.Machine) int { return m.(*kademlia.Machine).View().Contacts }
-	node.transport, err = p2p.NewTransport(node.host, p2p.TransportConfig{Protocol: node.host.Protocol("kad/1.0.0"), Log: quiet})
+	node.transport, err = p2p.NewTransport(node.host, p2p.TransportConfig{Protocol: node.host.Protocol(kind.protocol), Log: quiet})
 	if err != nil {
 		return node, err
 	}
-	node.driver, err = overlay.NewDriver(overlay.DriverConfig{Machine: machine, Codec: kademlia.Codec{}, Transport: node.transport})
+	node.driver, err = overlay.NewDriver(overlay.DriverConfig{Machine: machine, Codec: kind.codec, Transport: node.transport})
 	return node, err
 }
 
@@ -139,7 +174,11 @@ func (net *liveNetwork) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if calm++; now != last || now == 0 && len(net.nodes) > 1 {
+		placed, err := net.placed(ctx)
+		if err != nil {
+			return err
+		}
+		if calm++; now != last || now == 0 && len(net.nodes) > 1 || !placed {
 			calm = 0
 		}
 		last = now
@@ -151,11 +190,22 @@ func (net *liveNetwork) settle(ctx context.Context) error {
 func (net *liveNetwork) entriesMean(ctx context.Context) (float64, error) {
 	sum := 0
 	for _, n := range net.nodes {
-		if err := n.driver.Inspect(ctx, func(m overlay.Machine) { sum += n.entries(m) }); err != nil {
+		if err := n.driver.Inspect(ctx, func(m overlay.Machine) { sum += net.overlay.entries(m) }); err != nil {
 			return 0, err
 		}
 	}
 	return float64(sum) / float64(len(net.nodes)), nil
+}
+
+// placed reports whether every node has found its place.
+func (net *liveNetwork) placed(ctx context.Context) (bool, error) {
+	all := true
+	for _, n := range net.nodes {
+		if err := n.driver.Inspect(ctx, func(m overlay.Machine) { all = all && net.overlay.settled(m, len(net.nodes)) }); err != nil {
+			return false, err
+		}
+	}
+	return all, nil
 }
 
 // close stops every node and waits for all that it runs.
@@ -175,7 +225,7 @@ func (net *liveNetwork) close() error {
 func (net *liveNetwork) nearest(key overlay.ID) overlay.ID {
 	best := net.nodes[0].contact.ID
 	for _, n := range net.nodes[1:] {
-		if key.Closer(n.contact.ID, best) {
+		if net.overlay.sooner(key, n.contact.ID, best) {
 			best = n.contact.ID
 		}
 	}

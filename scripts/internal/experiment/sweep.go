@@ -98,7 +98,7 @@ func (h *Hops) simulate(t tables, n int) (*HopsResult, error) {
 		Overlay: s.Overlay, Nodes: n, Lookups: s.Lookups, Seed: h.seed, Failed: s.Failed,
 		MeanHops: s.MeanHops, P50Hops: s.P50Hops, P99Hops: s.P99Hops, RPCsMean: s.MeanRequests,
 		EntriesMean: s.EntriesMean, EntriesMax: s.EntriesMax, Setting: t.name, P50Millis: s.P50Millis, P99Millis: s.P99Millis,
-		Seconds: s.Seconds, PeakMiB: s.PeakMiB,
+		Seconds: s.Seconds, PeakMiB: s.PeakMiB, histogram: s.Histogram,
 	}, nil
 }
 
