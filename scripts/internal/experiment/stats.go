@@ -3,6 +3,7 @@ package experiment
 import (
 	"cmp"
 	"fmt"
+	"math"
 )
 
 // quantile is the smallest value that at least the share q of the sorted values
@@ -21,6 +22,18 @@ func mean[T int | float64](values []T) float64 {
 		sum += float64(v)
 	}
 	return sum / float64(len(values))
+}
+
+// poisson is the interval that holds the expectation of a count of k rare events
+// with a probability of about 95 %, by Wilson and Hilferty's approximation of the
+// exact one (Garwood 1936).
+func poisson(k int) (lo, hi float64) {
+	const z = 1.96
+	bound := func(n, z float64) float64 { return n * math.Pow(1-1/(9*n)+z/(3*math.Sqrt(n)), 3) }
+	if k > 0 {
+		lo = bound(float64(k), -z)
+	}
+	return lo, bound(float64(k+1), z)
 }
 
 // within reports, as an error that names the flag, that a number is out of its
