@@ -26,7 +26,10 @@ type part struct {
 func parts() []part {
 	return []part{
 		{new(experiment.Hops), []string{"--sweep", "--lookups", "2000"}},
+		{new(experiment.Hops), []string{"--distribution", "--n", "4096", "--lookups", "5000"}},
 		{new(experiment.Failures), nil},
+		{new(experiment.Churn), nil},
+		{new(experiment.Upkeep), nil},
 		{new(experiment.Attack), nil},
 		{new(experiment.Load), nil},
 	}

@@ -65,7 +65,7 @@ func (h *Hops) distributionReport(all []tables, found []*HopsResult) *figure.Rep
 		for hops, lookups := range r.histogram {
 			var formula any
 			if i == 0 {
-				formula = binomial(digits, hops, .5)
+				formula = binomial(digits, hops)
 			}
 			t.Add(r.Overlay, r.Setting, r.EntriesMean, hops, float64(lookups)/float64(r.Lookups-r.Failed), formula)
 		}
@@ -85,7 +85,7 @@ func (h *Hops) distributionReport(all []tables, found []*HopsResult) *figure.Rep
 func (h *Hops) distributionChart(all []tables, found []*HopsResult, digits int) *figure.Chart {
 	theory := figure.Series{Kind: figure.Theory, Color: figure.Grey, Side: figure.Nowhere}
 	for k := range digits + 1 {
-		theory.Points = append(theory.Points, figure.Point{X: float64(k), Y: binomial(digits, k, .5)})
+		theory.Points = append(theory.Points, figure.Point{X: float64(k), Y: binomial(digits, k)})
 	}
 	p := figure.Panel{
 		X:      figure.Axis{Label: "hops, the responsible node included", Min: -.2, Max: float64(digits) + .4},

@@ -38,13 +38,13 @@ func disjointSuccess(malicious float64, d int) float64 {
 	return 1 - math.Pow(1-math.Pow(1-malicious, attackHops), float64(d))
 }
 
-// binomial is the chance of k successes in n trials of chance p: with p = 1/2
-// and n = log2 N it is the distribution of Chord's path length in base 2.
-func binomial(n, k int, p float64) float64 {
+// binomial is the chance of k successes in n trials of chance 1/2: with n = log2 N
+// it is the distribution of Chord's path length in base 2.
+func binomial(n, k int) float64 {
 	ln, _ := math.Lgamma(float64(n + 1))
 	lk, _ := math.Lgamma(float64(k + 1))
 	lr, _ := math.Lgamma(float64(n - k + 1))
-	return math.Exp(ln - lk - lr + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+	return math.Exp(ln - lk - lr - float64(n)*math.Ln2)
 }
 
 // arcSurvival is the chance that a node has at least x times the mean load when

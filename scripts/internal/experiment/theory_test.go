@@ -18,7 +18,7 @@ func TestFormulas(t *testing.T) {
 		{"S/Kademlia, 20 %, 4 hops, d = 1 (published: 41 %)", disjointSuccess(.2, 1), .41, .005},
 		{"S/Kademlia, 20 %, 4 hops, d = 8 (published: 98.5 %)", disjointSuccess(.2, 8), .985, .0005},
 		{"no liars", disjointSuccess(0, 1), 1, 0},
-		{"binomial", binomial(12, 6, .5), 924.0 / 4096, 1e-12},
+		{"binomial", binomial(12, 6), 924.0 / 4096, 1e-12},
 		{"one arc", arcSurvival(2, 1), math.Exp(-2), 1e-12},
 		{"two arcs", arcSurvival(1, 2), 3 * math.Exp(-2), 1e-12},
 		{"ln 100 is the 99th percentile", arcSurvival(math.Log(100), 1), .01, 1e-12},
@@ -29,7 +29,7 @@ func TestFormulas(t *testing.T) {
 	}
 	sum := 0.0
 	for k := range 13 {
-		sum += binomial(12, k, .5)
+		sum += binomial(12, k)
 	}
 	if math.Abs(sum-1) > 1e-9 {
 		t.Errorf("a binomial distribution sums up to %v", sum)
