@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/ipfs/go-cid"
+
+	"ringswap/blockhash"
 )
 
 // errNoFile is returned for a location in a file that is not registered any
@@ -17,8 +19,8 @@ var errNoFile = errors.New("store: file was dropped")
 
 // inline returns the block that the CID carries in itself.
 func inline(hash string) string {
-	_, digest, _ := parseHash(hash)
-	return digest
+	name, _ := blockhash.Parse(hash)
+	return name.Digest
 }
 
 // Has reports whether the store knows a location of the block. It does not look

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"ringswap/blockhash"
 )
 
 // The framing of pack files; doc.go specifies it.
@@ -13,7 +15,7 @@ const (
 	packVersion  = 1
 	packHeadLen  = 64 // bytes of a pack's own header
 	frameLen     = 32 // bytes of a record before its key
-	maxKeyLen    = 2 + 8 + maxDigest
+	maxKeyLen    = 2 + 8 + blockhash.MaxDigest
 	maxRecordLen = frameLen + maxKeyLen + MaxBlockBytes
 )
 

@@ -196,7 +196,7 @@ func TestHashOf(t *testing.T) {
 		}
 		return cid.NewCidV1(cid.DagProtobuf, h)
 	}
-	for _, c := range []cid.Cid{sum(mh.SHA2_256, -1), sum(mh.SHA2_256, 20), sum(mh.SHA2_512, -1), sum(mh.BLAKE3, -1), sum(mh.SHA3_256, -1)} {
+	for _, c := range []cid.Cid{sum(mh.SHA2_256, -1), sum(mh.SHA2_512, -1), sum(mh.BLAKE3, -1), sum(mh.SHA3_256, -1)} {
 		hash, inline, err := hashOf(c)
 		if err != nil || inline || hash != string(c.Hash()) || !matches(hash, []byte("x")) || matches(hash, []byte("y")) {
 			t.Errorf("%s: %x, %v, %v", c, hash, inline, err)
@@ -205,12 +205,13 @@ func TestHashOf(t *testing.T) {
 	if hash, inline, err := hashOf(cid.NewCidV0(sum(mh.SHA2_256, -1).Hash())); err != nil || inline || hash != string(sum(mh.SHA2_256, -1).Hash()) {
 		t.Errorf("version 0: %x, %v", hash, err)
 	}
-	for _, c := range []cid.Cid{{}, sum(mh.SHA1, -1), sum(mh.MURMUR3X64_64, -1), sum(mh.SHA2_256, 19)} {
+	for _, c := range []cid.Cid{{}, sum(mh.SHA1, -1), sum(mh.MURMUR3X64_64, -1), sum(mh.SHA2_256, 31)} {
 		if _, _, err := hashOf(c); !errors.Is(err, ErrBadCid) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
-	if testing.AllocsPerRun(100, func() { _, _, _ = hashOf(cid.Undef) }) > 5 {
+	whole := sum(mh.SHA2_256, -1)
+	if testing.AllocsPerRun(100, func() { _, _, _ = hashOf(whole) }) > 0 {
 		t.Error("hashOf allocates")
 	}
 }

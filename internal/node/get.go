@@ -13,6 +13,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"ringswap/blockhash"
 	"ringswap/store"
 	"ringswap/transfer"
 	"ringswap/transfer/dag"
@@ -279,7 +280,7 @@ func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
 
 // usageOr makes an error about the user's CID a usage error.
 func usageOr(err error, what string, args ...any) error {
-	if errors.Is(err, swap.ErrHash) || errors.Is(err, dag.ErrMalformed) {
+	if errors.Is(err, blockhash.ErrUntrusted) || errors.Is(err, dag.ErrMalformed) {
 		return failure(KindUsage, err, "", what, args...)
 	}
 	return failure(KindFailed, err, "", what, args...)

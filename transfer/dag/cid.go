@@ -7,6 +7,8 @@ import (
 
 	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
+
+	"ringswap/blockhash"
 )
 
 var (
@@ -15,11 +17,8 @@ var (
 	ErrUnsupported = errors.New("unsupported kind of content")
 	// ErrHashMismatch is returned when bytes do not have the hash that their CID
 	// names.
-	ErrHashMismatch = errors.New("bytes do not match their CID")
+	ErrHashMismatch = blockhash.ErrMismatch
 )
-
-// maxIdentityBytes bounds the data that a CID may carry in itself.
-const maxIdentityBytes = 128
 
 // leafPrefix is what the binary form of every leaf's CID begins with: CIDv1,
 // raw, sha2-256, 32 bytes.
@@ -40,15 +39,6 @@ func leafCid(digest *[sha256.Size]byte) cid.Cid {
 	return c
 }
 
-// digestBytes are the hash functions that are strong enough to vouch for bytes
-// from strangers, with the full length of their digests.
-var digestBytes = map[uint64]int{
-	mh.SHA2_256: 32, mh.SHA2_512: 64,
-	mh.SHA3_256: 32, mh.SHA3_384: 48, mh.SHA3_512: 64,
-	mh.BLAKE2B_MIN + 31: 32, mh.BLAKE2B_MAX: 64,
-	mh.BLAKE3: 32,
-}
-
 // CheckCid reports, as ErrUnsupported, why content under c cannot be read:
 // accepted are raw blocks and dag-pb nodes under a full sha2, sha3, blake2b or
 // blake3 hash, and small blocks that the CID carries in itself.
@@ -60,12 +50,8 @@ func CheckCid(c cid.Cid) error {
 	if p.Codec != cid.Raw && p.Codec != cid.DagProtobuf {
 		return fmt.Errorf("%s: codec 0x%x: %w", c, p.Codec, ErrUnsupported)
 	}
-	n, ok := digestBytes[p.MhType]
-	if p.MhType == mh.IDENTITY {
-		n, ok = p.MhLength, p.MhLength <= maxIdentityBytes
-	}
-	if !ok || p.MhLength != n {
-		return fmt.Errorf("%s: hash 0x%x of %d bytes: %w", c, p.MhType, p.MhLength, ErrUnsupported)
+	if err := blockhash.Check(c); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return nil
 }
@@ -75,31 +61,7 @@ func Verify(c cid.Cid, data []byte) error {
 	if err := CheckCid(c); err != nil {
 		return err
 	}
-	digest := digestOf(c)
-	p := c.Prefix()
-	if p.MhType == mh.SHA2_256 {
-		if sum := sha256.Sum256(data); string(sum[:]) != digest {
-			return fmt.Errorf("%s: %w", c, ErrHashMismatch)
-		}
-		return nil
-	}
-	if p.MhType == mh.IDENTITY {
-		p.MhLength = -1 // as long as the data
-	}
-	got, err := p.Sum(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c, err)
-	}
-	if !got.Equals(c) {
-		return fmt.Errorf("%s: %w", c, ErrHashMismatch)
-	}
-	return nil
-}
-
-// digestOf is the bare digest at the end of a CID that passed CheckCid.
-func digestOf(c cid.Cid) string {
-	s := c.KeyString()
-	return s[len(s)-c.Prefix().MhLength:]
+	return blockhash.Verify(c, data)
 }
 
 // emptyLeaf is the CID of an empty file.
@@ -114,8 +76,9 @@ func Inline(c cid.Cid) ([]byte, bool) {
 	if c.Equals(emptyLeaf) {
 		return nil, true
 	}
-	if c.Prefix().MhType != mh.IDENTITY {
+	name, err := blockhash.Of(c)
+	if err != nil || !name.Identity() {
 		return nil, false
 	}
-	return []byte(digestOf(c)), true
+	return []byte(name.Digest), true
 }

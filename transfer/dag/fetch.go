@@ -122,6 +122,9 @@ func (f *fetcher) breadth(ctx context.Context, root cid.Cid, follow func(n *node
 func (f *fetcher) window(ctx context.Context, cids []cid.Cid) error {
 	var mu sync.Mutex
 	err := f.blocks.Blocks(ctx, cids, func(i int, block []byte) error {
+		// A swap session has hashed it, to know who lied. It is hashed again here,
+		// so that no source need be trusted with the names of everything below:
+		// nodes are a twenty-thousandth of a file's bytes.
 		if err := Verify(cids[i], block); err != nil {
 			return err
 		}

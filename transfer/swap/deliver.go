@@ -1,6 +1,9 @@
 package swap
 
-import "ringswap/transfer/swap/pick"
+import (
+	"ringswap/blockhash"
+	"ringswap/transfer/swap/pick"
+)
 
 // arrival returns what has come of an active block. s.mu is held.
 func (s *Session) arrival(key pick.Key) *arrival {
@@ -49,7 +52,7 @@ func (s *Session) verify(v *arrival) bool {
 	if several {
 		v.fill(data)
 	}
-	err := Verify(v.cid, data)
+	err := blockhash.Verify(v.cid, data)
 	if err != nil {
 		v.blame()
 	}

@@ -17,8 +17,4 @@ var (
 	// ErrNoProviders means that nobody who could deliver was left for as long as
 	// SessionConfig.NoProviders allows.
 	ErrNoProviders = errors.New("swap: no provider left")
-	// ErrHash means that the CID's hash function is unknown or too weak to trust.
-	ErrHash = errors.New("swap: hash function is not accepted")
-	// ErrMismatch means that the bytes are not those that the CID names.
-	ErrMismatch = errors.New("swap: data does not match its CID")
 )

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"ringswap/blockhash"
 	"ringswap/transfer/dag"
 	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 
 	"github.com/ipfs/go-cid"
-	mh "github.com/multiformats/go-multihash"
 )
 
 // Deliver takes a verified block. data is valid only until it returns. An error
@@ -60,8 +60,8 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 		if f.Missing != nil && !f.Missing(i) {
 			continue
 		}
-		if err := CheckHash(c.Cid); err != nil {
-			return fmt.Errorf("chunk %d: %w", i, err)
+		if err := blockhash.Check(c.Cid); err != nil {
+			return fmt.Errorf("swap: chunk %d: %w", i, err)
 		}
 		if c.Size < 0 || c.Size > wire.MaxBlock {
 			return fmt.Errorf("swap: chunk %d has %d bytes", i, c.Size)
@@ -79,8 +79,8 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 func (s *Session) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error {
 	todo, chunks := bitset.New(len(cids)), make([]dag.Chunk, len(cids))
 	for i, c := range cids {
-		if err := CheckHash(c); err != nil {
-			return err
+		if err := blockhash.Check(c); err != nil {
+			return fmt.Errorf("swap: %w", err)
 		}
 		chunks[i].Cid = c
 		todo.Add(i)
@@ -133,13 +133,13 @@ func (j *job) deliverLocal(todo *bitset.Set, chunks bool) error {
 	for i := todo.Next(0); i >= 0; i = todo.Next(i + 1) {
 		c := j.chunks[i]
 		var data []byte
-		if d, err := mh.Decode(c.Cid.Hash()); err == nil && d.Code == mh.IDENTITY {
-			data = d.Digest
+		if name, err := blockhash.Of(c.Cid); err == nil && name.Identity() {
+			data = []byte(name.Digest)
 		} else if !chunks || c.Size != 0 {
 			continue
 		}
-		if err := Verify(c.Cid, data); err != nil {
-			return err
+		if err := blockhash.Verify(c.Cid, data); err != nil {
+			return fmt.Errorf("swap: %w", err)
 		}
 		if err := j.deliver(i, data); err != nil {
 			return err

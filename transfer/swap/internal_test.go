@@ -2,7 +2,6 @@ package swap
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,56 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
-	mh "github.com/multiformats/go-multihash"
 
 	"ringswap/transfer/swap/fair"
 	"ringswap/transfer/swap/wire"
 )
-
-func TestVerify(t *testing.T) {
-	data := []byte("some bytes")
-	sum := func(code uint64, n int) cid.Cid {
-		h, err := mh.Sum(data, code, n)
-		if err != nil {
-			t.Fatalf("%x: %v", code, err)
-		}
-		return cid.NewCidV1(cid.Raw, h)
-	}
-	for name, c := range map[string]cid.Cid{
-		"sha2-256": sum(mh.SHA2_256, -1), "sha2-512": sum(mh.SHA2_512, -1),
-		"sha3-256": sum(mh.SHA3_256, -1), "sha3-384": sum(mh.SHA3_384, -1), "sha3-512": sum(mh.SHA3_512, -1),
-		"blake2b-256": sum(mh.BLAKE2B_MIN+31, -1), "blake2b-512": sum(mh.BLAKE2B_MAX, -1),
-		"blake3": sum(mh.BLAKE3, -1), "identity": sum(mh.IDENTITY, -1),
-		"cid v0": cid.NewCidV0(sum(mh.SHA2_256, -1).Hash()),
-	} {
-		if err := Verify(c, data); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		for _, wrong := range [][]byte{nil, []byte("some byteS"), append(bytes.Clone(data), 0)} {
-			if err := Verify(c, wrong); !errors.Is(err, ErrMismatch) {
-				t.Errorf("%s: %q passes: %v", name, wrong, err)
-			}
-		}
-	}
-	long, err := mh.Sum(make([]byte, 129), mh.IDENTITY, -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]cid.Cid{
-		"sha1": sum(mh.SHA1, -1), "md5": sum(mh.MD5, -1), "murmur": sum(mh.MURMUR3X64_64, -1),
-		"short sha2-256": sum(mh.SHA2_256, 8), "short blake3": sum(mh.BLAKE3, 16), "blake2b-160": sum(mh.BLAKE2B_MIN+19, -1),
-		"long identity": cid.NewCidV1(cid.Raw, long), "undefined": cid.Undef,
-	} {
-		if err := CheckHash(c); !errors.Is(err, ErrHash) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err := Verify(c, data); !errors.Is(err, ErrHash) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
 
 // TestHoldingTellsEverything follows a holding at random moments, as peers with
 // different patience do: each learns exactly what is there.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"ringswap/blockhash"
 	"ringswap/transfer/swap/pick"
 
 	"github.com/ipfs/go-cid"
@@ -125,7 +126,7 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 		return nil, err
 	}
 	if !root.Defined() {
-		return nil, fmt.Errorf("%w: undefined CID", ErrHash)
+		return nil, fmt.Errorf("swap: %w: undefined CID", blockhash.ErrUntrusted)
 	}
 	cfg = cfg.withDefaults()
 	s := &Session{
