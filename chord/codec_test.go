@@ -97,11 +97,11 @@ func (r sampler) all() []Message {
 		&NotifyRequest{}, &NotifyAnswer{},
 		&LeaveRequest{Predecessor: r.maybe(), Successors: r.contacts()}, &LeaveAnswer{},
 		&ForwardRequest{
-			Key: r.blob(80), N: 1 + r.IntN(8), Query: r.Uint64N(9), Asker: r.contact(), Owner: r.IntN(2) == 0,
+			Key: r.blob(80), N: 1 + r.IntN(8), Query: r.Uint64N(9) | 1, Asker: r.contact(), Owner: r.IntN(2) == 0,
 			HopsLeft: r.IntN(MaxTrace + 1), Trace: r.trace(),
 		},
 		&ForwardAnswer{},
-		&ResultRequest{Query: r.Uint64N(9), Owners: r.contacts(), Trace: r.trace()}, &ResultAnswer{},
+		&ResultRequest{Query: r.Uint64N(9) | 1, Owners: r.contacts(), Trace: r.trace()}, &ResultAnswer{},
 		&AddProviderRequest{Key: r.blob(80), Provider: r.contact()}, &AddProviderAnswer{},
 		&GetProvidersRequest{Key: r.blob(80)}, &GetProvidersAnswer{Providers: r.contacts()},
 		&PutValueRequest{Value: &v}, &PutValueAnswer{},

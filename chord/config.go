@@ -96,7 +96,7 @@ type CacheConfig struct {
 // LookupConfig is how this node searches.
 type LookupConfig struct {
 	// Recursive passes a lookup on from node to node, the last of which answers
-	// straight to this one, instead of asking each in turn. Not supported yet.
+	// straight to this one, instead of asking each in turn. A client asks itself.
 	Recursive bool
 	// Alpha is the most requests of one lookup that are out and not late. 0 means
 	// 1, which is sequential.
@@ -262,8 +262,6 @@ func (c Config) Validate() error {
 		return errors.New("chord: Self has no peer ID")
 	case c.Rand == nil:
 		return errors.New("chord: Rand is missing")
-	case c.Lookup.Recursive:
-		return errors.New("chord: Lookup.Recursive is not supported yet")
 	}
 	c = c.withDefaults()
 	for _, f := range []struct {

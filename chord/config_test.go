@@ -25,7 +25,7 @@ func TestValidate(t *testing.T) {
 		"Lookup.Alpha":       func(c *chord.Config) { c.Lookup.Alpha = -1 },
 		"Lookup.Guess":       func(c *chord.Config) { c.Lookup.Guess = math.NaN() },
 		"Lookup.MinTimeout":  func(c *chord.Config) { c.Lookup.MinTimeout = time.Hour },
-		"Lookup.Recursive":   func(c *chord.Config) { c.Lookup.Recursive = true },
+		"Lookup.MaxHops":     func(c *chord.Config) { c.Lookup.MaxHops = chord.MaxTrace + 1 },
 		"Limits.Operations":  func(c *chord.Config) { c.Limits.Operations = -1 },
 		"Records.MaxPerPeer": func(c *chord.Config) { c.Records.MaxPerPeer = -1 },
 	} {

@@ -17,10 +17,20 @@ func after(key overlay.ID, nodes []overlay.Contact, n int) []overlay.Contact {
 	return all[:min(n, len(all))]
 }
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conform(t, nil) }
+
+func TestConformanceRecursive(t *testing.T) {
+	conform(t, func(c *chord.Config) { c.Lookup.Recursive = true })
+}
+
+func conform(t *testing.T, change func(*chord.Config)) {
 	overlaytest.Run(t, overlaytest.Subject{
 		New: func(self overlay.Contact, seed uint64) overlay.Machine {
-			m, err := chord.New(chord.Config{Self: self, Server: true, Rand: rand.New(rand.NewPCG(seed, 1))})
+			cfg := chord.Config{Self: self, Server: true, Rand: rand.New(rand.NewPCG(seed, 1))}
+			if change != nil {
+				change(&cfg)
+			}
+			m, err := chord.New(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@
 //     are a way to that
 //   - index.go: all contacts in one order; fingers.go: those across the ring
 //   - lookup.go, guess.go, outcome.go: the search; operations.go: what it is for
+//   - recursive.go, forward.go: the search as others make it, for this node and by it
 //   - serve.go: what other nodes are told; errors.go: why they are refused
 //   - records.go: what is kept for others; provide.go, values.go: storing it
 //     (deliver.go) and finding it (search.go); handover.go: keeping it where it
@@ -28,9 +29,8 @@
 //     zave_monitor.go: the same after every event of a run, and zave_assume.go:
 //     which failures may happen
 //
-// Not there yet: recursive lookups (FORWARD and RESULT are refused, and so is
-// Lookup.Recursive), and the traffic of Cache.Budget: the cache learns from what
-// is asked anyway, and forgets whoever does not answer.
+// Not there yet: the traffic of Cache.Budget: the cache learns from what is asked
+// anyway, and forgets whoever does not answer.
 //
 // # Small rings
 //

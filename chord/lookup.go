@@ -32,6 +32,7 @@ type lookup struct {
 	own          bool // of this node's own place: it does not count itself
 	guesses      int  // asked without being vouched for
 	ended        bool
+	recursion    *recursion   // nil: none
 	alarm        *alarm.Alarm // the next request that becomes late
 	limit        *alarm.Alarm
 }
@@ -95,7 +96,9 @@ func (m *Machine) find(want FindRequest, g goal, extra []*overlay.Contact, own b
 		l.begin()
 	}
 	l.limit = m.after(m.cfg.Lookup.MaxTime, l.finish)
-	l.advance()
+	if !l.recurse() {
+		l.advance()
+	}
 	return l
 }
 

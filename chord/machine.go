@@ -34,6 +34,9 @@ type Machine struct {
 	records  records
 	ops      operation.Table
 	observed float64 // see spacing
+
+	forwarder  forwarder
+	recursions map[uint64]*recursion // of this node's own lookups, by query
 }
 
 var _ overlay.Machine = (*Machine)(nil)
@@ -53,7 +56,7 @@ func New(cfg Config) (*Machine, error) {
 	m.limiter = limit.Peers{PerSecond: cfg.Limits.PerPeer, Burst: cfg.Limits.Burst}
 	m.ring.m, m.fingers.m, m.memory.m = m, m, m
 	m.ops = operation.Table{Limit: cfg.Limits.Operations, Emit: m.emit}
-	m.records = newRecords(m)
+	m.records, m.forwarder = newRecords(m), newForwarder(m)
 	return m, nil
 }
 

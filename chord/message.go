@@ -145,10 +145,12 @@ type (
 	// ForwardRequest passes a recursive lookup on. The answer comes at once and
 	// says only that the receiver goes on with it.
 	ForwardRequest struct {
-		// Key is the pre-image of the key, N the number of responsible nodes wanted.
+		// Key is the pre-image of the key, N the number of responsible nodes wanted:
+		// at most MaxForwardN.
 		Key []byte
 		N   int
-		// Query is the asker's own name for the lookup.
+		// Query is the asker's own name for the lookup, a secret of those on the
+		// way; never 0.
 		Query uint64
 		// Asker is who the result goes to. On the first hop it is the sender.
 		Asker *overlay.Contact
@@ -163,8 +165,8 @@ type (
 	// ForwardAnswer acknowledges a ForwardRequest.
 	ForwardAnswer struct{}
 
-	// ResultRequest is the result of a recursive lookup, from its last node to the
-	// asker.
+	// ResultRequest is the result of a recursive lookup, from the key's successor
+	// to the asker.
 	ResultRequest struct {
 		Query uint64
 		// Owners are the key's successor and the next nodes. Empty: the lookup could
@@ -233,10 +235,10 @@ type (
 // Hop is one node on the way of a recursive lookup.
 type Hop struct {
 	Node *overlay.Contact
-	// Took is the round trip to Node as its predecessor on the way knew it; 0 if
-	// it did not.
+	// Took is the round trip from Node to the next node on the way, as Node knew
+	// it; 0 if it did not.
 	Took time.Duration
-	// Silent is the number of nodes that did not answer before Node did.
+	// Silent is the number of nodes that Node tried before that one in vain.
 	Silent int
 }
 

@@ -23,6 +23,7 @@ func (l *lookup) stop() {
 		return
 	}
 	l.ended = true
+	l.recursion.end()
 	l.m.clock.Stop(l.alarm)
 	l.m.clock.Stop(l.limit)
 	for _, set := range [2][]*candidate{l.owners, l.list} {

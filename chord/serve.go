@@ -44,6 +44,10 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 		return &PingAnswer{}, nil
 	case *FindRequest:
 		return m.serveFind(ev, msg, reach)
+	case *ForwardRequest:
+		return &ForwardAnswer{}, m.forwarder.serve(ev, msg, reach)
+	case *ResultRequest:
+		return &ResultAnswer{}, m.serveResult(ev, msg)
 	case *NeighboursRequest:
 		return m.serveNeighbours(msg, reach), nil
 	case *NotifyRequest:

@@ -13,6 +13,7 @@ func (r *ring) round() {
 	r.pace = max(min(r.pace*3/2, m.cfg.Ring.Stabilize), m.cfg.Ring.Eager)
 	r.schedule(r.pace)
 	m.limiter.Sweep(m.now)
+	m.forwarder.sweep()
 	m.memory.tick()
 	if !m.server {
 		return

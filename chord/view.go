@@ -103,6 +103,9 @@ type Table struct {
 	// Fingers and Cache in any order; it is quickest if each is sorted by the
 	// distance clockwise from the machine's node.
 	Fingers, Cache []*overlay.Contact
+	// RoundTrip is that to a contact of the table as it was measured, 0 if it was
+	// not; nil if none was.
+	RoundTrip func(*overlay.Contact) time.Duration
 }
 
 // Preload makes the table the machine's own as if everyone in it had just
@@ -115,6 +118,12 @@ func (m *Machine) Preload(now time.Time, t Table) int {
 	m.load(t.Successors, successor, seen)
 	m.load(t.Fingers, finger, seen)
 	m.load(t.Cache, cached, seen)
+	if t.RoundTrip != nil {
+		for i := range m.index.list {
+			e := &m.index.list[i]
+			e.answered(now, t.RoundTrip(e.c))
+		}
+	}
 	m.ring.succ = t.Successors
 	m.ring.pred, m.ring.predSeen = t.Predecessor, now
 	return len(m.index.list)

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
@@ -126,11 +125,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// newRand is a source for a machine, seeded from the system's.
+// newRand is a source for a machine, seeded from the system's. Whoever has seen
+// some of its numbers cannot tell the next: Chord's lookups are known by them.
 func newRand() *rand.Rand {
-	var seed [16]byte
+	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
-	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])))
+	return rand.New(rand.NewChaCha8(seed))
 }
 
 // loopbackOnly reports whether a node at these addresses is for this machine.

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"time"
 
 	"ringswap/chord"
 	"ringswap/overlay"
@@ -82,6 +83,10 @@ func (c Chord) Preload(m overlay.Machine, p Preload) {
 	}
 	t.Fingers = r.fingers(orElse(c.Config.Fingers.Bits, 4), orElse(c.Config.Fingers.Candidates, 8))
 	t.Cache = r.cache(orElse(c.Config.Cache.Entries, 1000))
+	if p.RTT != nil {
+		self := p.Directory.list[p.I]
+		t.RoundTrip = func(c *overlay.Contact) time.Duration { return p.RTT(self, c) }
+	}
 	m.(*chord.Machine).Preload(p.Now, t)
 }
 
