@@ -106,3 +106,18 @@ func TestRoleChange(t *testing.T) {
 	w.settled()
 	w.lookups()
 }
+
+// TestJoinThroughSuccessor: the only seed of a newcomer is the node that will be
+// its successor, in a ring that is too large to be walked around.
+func TestJoinThroughSuccessor(t *testing.T) {
+	w := newTown(t, 27, func(c *chord.Config) { c.Ring.Successors, c.Cache.Entries = 3, -1 })
+	w.grow(60)
+	n := w.addApart()
+	next := clockwise(n.ID, contactsOf(w.Nodes()), 2)[1]
+	n.Step(overlay.Join{Seeds: []overlay.Contact{next}})
+	w.RunFor(5 * time.Minute)
+	if !machine(n).State().Member {
+		t.Error("the newcomer is still outside")
+	}
+	w.settled()
+}

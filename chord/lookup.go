@@ -304,6 +304,9 @@ func (l *lookup) reply(c *candidate, owner bool, msg Message, err error) {
 func (l *lookup) heardWay(c *candidate, a *FindAnswer) {
 	step := &l.steps[c.step]
 	for _, o := range a.Owners {
+		if l.own && o.ID == c.c.ID {
+			break // who stands before this place, not who owns it, is to be found
+		}
 		if !l.learn(o) {
 			continue
 		}
