@@ -19,6 +19,10 @@ func nodeFlags() []cli.Flag {
 			Name: "overlay", EnvVars: env("OVERLAY"), Category: categoryNode, DefaultText: node.OverlayKademlia,
 			Usage: "the `NAME` of the overlay: " + strings.Join(node.Overlays(), " or "),
 		},
+		&cli.BoolFlag{
+			Name: "recursive", EnvVars: env("RECURSIVE"), Category: categoryNode,
+			Usage: "with --overlay chord: have lookups passed on from node to node, which is quicker than asking each",
+		},
 		&cli.StringSliceFlag{
 			Name: "listen", EnvVars: env("LISTEN"), Category: categoryNode,
 			Usage: "a `MULTIADDR` to listen at; may be repeated (default: every interface)",
@@ -59,6 +63,8 @@ func (in *invocation) nodeConfig() (node.Config, error) {
 		Network: c.String("network"),
 		NoMDNS:  c.Bool("no-mdns"),
 		Verbose: in.verbose,
+
+		Recursive: c.Bool("recursive"),
 	}
 	if cfg.Listen, err = in.multiaddrs("listen"); err != nil {
 		return node.Config{}, err

@@ -41,11 +41,13 @@ func TestEnvironmentConfiguresTheNode(t *testing.T) {
 	t.Setenv("PEER_NETWORK", "n")
 	t.Setenv("PEER_LIMIT_DOWN", "2MB")
 	t.Setenv("PEER_NO_MDNS", "true")
+	t.Setenv("PEER_OVERLAY", "chord")
+	t.Setenv("PEER_RECURSIVE", "true")
 	b := newBench(t, &fakeNode{})
 	if code := b.peer("id"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.errOut)
 	}
-	if cfg := b.node.cfg; len(cfg.Bootstrap) != 2 || cfg.Network != "n" || cfg.LimitDown != 2e6 || !cfg.NoMDNS {
+	if cfg := b.node.cfg; len(cfg.Bootstrap) != 2 || cfg.Network != "n" || cfg.LimitDown != 2e6 || !cfg.NoMDNS || !cfg.Recursive {
 		t.Errorf("the node's config: %+v", cfg)
 	}
 	b.daemon(&fakeNode{}, true)

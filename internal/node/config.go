@@ -23,6 +23,9 @@ type Config struct {
 	// Overlay is one of Overlays; empty means kademlia. A repo can be run on
 	// another one than the last time.
 	Overlay string
+	// Recursive has lookups passed on from node to node, which takes less time,
+	// instead of asking each node in turn. Chord only.
+	Recursive bool
 	// Network separates networks: it is the prefix of every protocol ID. Empty
 	// means DefaultNetwork.
 	Network string
@@ -58,6 +61,8 @@ func (c *Config) Validate() error {
 		return usage("the repo %q is not an absolute path", c.Repo)
 	case !slices.Contains(Overlays(), c.Overlay):
 		return usage("there is no overlay %q; this version has %s", c.Overlay, overlayNames())
+	case c.Recursive && c.Overlay != OverlayChord:
+		return usage("lookups are recursive with --overlay %s only", OverlayChord)
 	case !networkName.MatchString(c.Network):
 		return usage("the network name %q is not 1 to 63 letters, digits, dots, dashes or underscores", c.Network)
 	case c.LimitUp < ServeNobody, c.LimitDown < 0:

@@ -14,11 +14,12 @@ type chordRouting struct {
 	bits int // of a digit of the fingers' table
 }
 
-func newChord(_ Config, self overlay.Contact) (routing, error) {
+func newChord(cfg Config, self overlay.Contact) (routing, error) {
 	const bits = 4
 	m, err := chord.New(chord.Config{
 		Self: self, Server: true, Rand: newRand(),
 		Fingers: chord.FingerConfig{Bits: bits},
+		Lookup:  chord.LookupConfig{Recursive: cfg.Recursive},
 	})
 	return chordRouting{m, bits}, err
 }
