@@ -194,8 +194,12 @@ func (r *ringSoak) failure(err error) error {
 }
 
 // verify has random nodes of a ring that has become ideal look up keys, and find
-// a record that another one has just put there.
+// a record that another one has just put there. Before that passes the time for
+// which somebody may still hold another one for dead, and pass him over.
 func (r *ringSoak) verify() error {
+	if err := r.w.RunFor(patience + doubtFor); err != nil {
+		return err
+	}
 	for i := range 4 {
 		n, key := r.insider(), r.key()
 		if n == nil {
