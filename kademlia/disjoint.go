@@ -1,6 +1,7 @@
 package kademlia
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,7 +24,7 @@ func (l *lookup) disjoint(first []*overlay.Contact) []*path {
 		paths[i] = new(path)
 	}
 	for i, c := range first {
-		cand := &candidate{c: c}
+		cand := &candidate{c: c, dist: distanceHead(l.target, c.ID)}
 		l.known[c.ID] = cand
 		p := paths[i%len(paths)]
 		p.list = append(p.list, cand)
@@ -34,7 +35,10 @@ func (l *lookup) disjoint(first []*overlay.Contact) []*path {
 // insert adds a candidate at its place, unless it is there or too far out.
 func (p *path) insert(target overlay.ID, c *candidate, limit int) {
 	i, found := slices.BinarySearchFunc(p.list, c, func(a, b *candidate) int {
-		return compareDistance(target, a.c.ID, b.c.ID)
+		if a.dist != b.dist {
+			return cmp.Compare(a.dist, b.dist)
+		}
+		return target.CompareDistance(a.c.ID, b.c.ID)
 	})
 	if found || i >= limit {
 		return

@@ -216,7 +216,7 @@ func (w *still) truth(key overlay.ID, k int) []overlay.ID {
 			ids = append(ids, w.contacts[i].ID)
 		}
 	}
-	slices.SortFunc(ids, func(a, b overlay.ID) int { return compareDistance(key, a, b) })
+	slices.SortFunc(ids, func(a, b overlay.ID) int { return key.CompareDistance(a, b) })
 	return ids[:min(k, len(ids))]
 }
 

@@ -72,7 +72,7 @@ func (w *world) key() overlay.Key { return overlay.RawKey(fmt.Append(nil, "key "
 // byDistance are the living nodes, nearest to the key first.
 func (w *world) byDistance(key overlay.Key) []*overlaytest.Node {
 	nodes := w.Nodes()
-	slices.SortFunc(nodes, func(a, b *overlaytest.Node) int { return compareDistance(key.ID(), a.ID, b.ID) })
+	slices.SortFunc(nodes, func(a, b *overlaytest.Node) int { return key.ID().CompareDistance(a.ID, b.ID) })
 	return nodes
 }
 

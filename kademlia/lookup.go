@@ -75,6 +75,7 @@ const (
 // candidate is a node that a lookup heard of.
 type candidate struct {
 	c     *overlay.Contact
+	dist  uint64 // to the target, the first 64 bits
 	state state
 	path  *path      // who asked it
 	via   *candidate // who told of it first; nil: the routing table
@@ -240,7 +241,7 @@ func (l *lookup) fail(c *candidate) {
 func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
 	reach := scope.OfContact(from.c)
 	for _, c := range list[:min(len(list), 2*l.m.cfg.K)] {
-		if c.Peer == l.m.self.Peer {
+		if c.ID == l.m.self.ID {
 			continue
 		}
 		cand := l.known[c.ID]
@@ -250,7 +251,7 @@ func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
 				continue
 			}
 			fresh++
-			cand = &candidate{c: c, via: from}
+			cand = &candidate{c: c, dist: distanceHead(l.target, c.ID), via: from}
 			l.known[c.ID] = cand
 		}
 		from.path.insert(l.target, cand, 8*l.m.cfg.K)

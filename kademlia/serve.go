@@ -72,7 +72,7 @@ func (s server) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
 	m := s.m
 	reach := scope.OfAsker(ev.Remote)
 	list := m.table.closest(key, s.answerSize(), func(e *entry) bool {
-		return !e.silent() && e.c.Peer != ev.From.Peer && s.reachable(e.c, reach)
+		return !e.silent() && e.c.ID != ev.From.ID && s.reachable(e.c, reach)
 	})
 	for i, c := range list {
 		list[i] = scope.ContactWithin(c, reach)

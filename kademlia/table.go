@@ -1,6 +1,8 @@
 package kademlia
 
 import (
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -318,19 +320,32 @@ func (t *table) closest(target overlay.ID, n int, ok func(*entry) bool) []*overl
 	return out[:min(n, len(out))]
 }
 
+// sortByDistance sorts by the first 64 bits of the distances, which nearly always
+// decide, so that the contacts are looked at only once each.
 func sortByDistance(target overlay.ID, list []*overlay.Contact) {
-	slices.SortFunc(list, func(a, b *overlay.Contact) int { return compareDistance(target, a.ID, b.ID) })
+	type ranked struct {
+		dist uint64
+		c    *overlay.Contact
+	}
+	var few [64]ranked
+	all := few[:0]
+	for _, c := range list {
+		all = append(all, ranked{distanceHead(target, c.ID), c})
+	}
+	slices.SortFunc(all, func(a, b ranked) int {
+		if a.dist != b.dist {
+			return cmp.Compare(a.dist, b.dist)
+		}
+		return target.CompareDistance(a.c.ID, b.c.ID)
+	})
+	for i := range all {
+		list[i] = all[i].c
+	}
 }
 
-// compareDistance orders a and b by their distance to target.
-func compareDistance(target, a, b overlay.ID) int {
-	switch {
-	case target.Closer(a, b):
-		return -1
-	case target.Closer(b, a):
-		return +1
-	}
-	return 0
+// distanceHead is the first 64 bits of the distance between two IDs.
+func distanceHead(a, b overlay.ID) uint64 {
+	return binary.BigEndian.Uint64(a[:8]) ^ binary.BigEndian.Uint64(b[:8])
 }
 
 // closerThanSelf counts the answering contacts that are nearer to target than

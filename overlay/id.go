@@ -84,6 +84,21 @@ func (a ID) Closer(b, c ID) bool {
 	return false
 }
 
+// CompareDistance orders b and c by their XOR distance to a: -1 if b is nearer, +1
+// if c is, 0 if they are equal.
+func (a ID) CompareDistance(b, c ID) int {
+	for i := range idWords {
+		v := a.word(i)
+		if db, dc := v^b.word(i), v^c.word(i); db != dc {
+			if db < dc {
+				return -1
+			}
+			return +1
+		}
+	}
+	return 0
+}
+
 // String is the full number in hexadecimal.
 func (a ID) String() string { return hex.EncodeToString(a[:]) }
 

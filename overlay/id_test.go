@@ -46,6 +46,9 @@ func TestIDArithmetic(t *testing.T) {
 		if a.Closer(b, c) != nearer {
 			t.Fatalf("closer: %v, want %v", !nearer, nearer)
 		}
+		if got, want := a.CompareDistance(b, c), x.Cmp(new(big.Int).Xor(num(a), num(c))); got != want || a.CompareDistance(b, b) != 0 {
+			t.Fatalf("compare distance: %d, want %d", got, want)
+		}
 		i := r.IntN(256)
 		if a.Bit(i) != int(num(a).Bit(255-i)) {
 			t.Fatalf("bit %d of %s", i, a)
