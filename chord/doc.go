@@ -17,7 +17,8 @@
 //   - merge.go: how two rings become one; memory.go: nodes that fell silent, which
 //     are a way to that
 //   - index.go: all contacts in one order; fingers.go: those across the ring
-//   - lookup.go, guess.go, outcome.go: the search; operations.go: what it is for
+//   - lookup.go, candidate.go, guess.go, outcome.go: the search; operations.go: what
+//     it is for
 //   - recursive.go, forward.go: the search as others make it, for this node and by it
 //   - serve.go: what other nodes are told; errors.go: why they are refused
 //   - records.go: what is kept for others; provide.go, values.go: storing it

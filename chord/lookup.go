@@ -31,6 +31,7 @@ type lookup struct {
 	steps        []overlay.Step
 	own          bool // of this node's own place: it does not count itself
 	guesses      int  // asked without being vouched for
+	wide         bool // more nodes are asked for than are wanted: see widen
 	ended        bool
 	recursion    *recursion   // nil: none
 	alarm        *alarm.Alarm // the next request that becomes late
@@ -42,37 +43,6 @@ type goal interface {
 	// over is told once that the lookup has ended, unless it was stopped.
 	over(l *lookup)
 }
-
-// state is how far a lookup is with a node.
-type state uint8
-
-const (
-	heard   state = iota // not asked yet
-	waiting              // asked
-	replied              // asked, and has answered
-	failed               // asked, and will not answer
-)
-
-// candidate is a node that a lookup heard of.
-type candidate struct {
-	c     *overlay.Contact
-	state state
-	via   *candidate // who told of it first; nil: known from the start
-	step  int        // index in steps, once asked
-	late  time.Time
-	// Of an owner: vouched says that a node before the key, or a vouched owner of
-	// which it is the predecessor, named it; sure that the key is its own by its own
-	// word; guessed that it is worth asking without either, and blind that it was.
-	vouched, sure, guessed, blind bool
-	again                         bool // it did not answer in time, and is asked once more
-	// Of an owner that answered: next is what it named from the key on, itself
-	// included; nearer its predecessor if that stands between the key and it.
-	next   []*overlay.Contact
-	nearer *candidate
-}
-
-// believed reports whether an owner is the right one if it lives.
-func (o *candidate) believed() bool { return o.vouched || o.sure }
 
 // keyID is the place that a request is about. With Ring.AnyID, so are 32 bytes of
 // any key.
@@ -126,66 +96,6 @@ func (l *lookup) begin() {
 	}
 }
 
-// before takes in a node to be asked for the way; it reports whether it is new.
-func (l *lookup) before(c *overlay.Contact, via *candidate) bool {
-	const most = 64
-	d := l.target.Sub(c.ID)
-	i, found := slices.BinarySearchFunc(l.list, d, func(x *candidate, d overlay.ID) int {
-		return l.target.Sub(x.c.ID).Compare(d)
-	})
-	if found || i >= most || c.Peer == l.m.self.Peer || d.IsZero() {
-		return false
-	}
-	l.list = slices.Insert(l.list, i, &candidate{c: c, via: via})
-	return true
-}
-
-// after takes in a node that may be the key's successor, or finds it; nil if it
-// cannot be.
-func (l *lookup) after(c *overlay.Contact, via *candidate) *candidate {
-	if c.Peer == l.m.self.Peer && (l.own || !l.m.server) {
-		return nil
-	}
-	d := c.ID.Sub(l.target)
-	i, found := slices.BinarySearchFunc(l.owners, d, func(x *candidate, d overlay.ID) int {
-		return x.c.ID.Sub(l.target).Compare(d)
-	})
-	switch {
-	case found:
-		return l.owners[i]
-	case i >= MaxContacts:
-		return nil
-	}
-	o := &candidate{c: c, via: via}
-	l.owners = slices.Insert(l.owners, i, o)
-	if c.Peer == l.m.self.Peer {
-		o.state, o.next = replied, chain(c, l.m.ring.succ)
-		if p := l.m.ring.pred; p != nil && p.ID.Sub(l.target).Compare(d) < 0 {
-			o.nearer = l.after(p, via)
-		}
-	}
-	return o
-}
-
-// vouch notes that a node before the key, or this one if via is nil, knows of
-// nobody between the key and o.
-func (o *candidate) vouch(via *candidate) {
-	if o != nil && !o.vouched {
-		o.vouched = true
-		if o.state == heard {
-			o.via = via
-		}
-		o.nearer.vouch(o)
-	}
-}
-
-// guess notes that o may well be the key's successor.
-func (o *candidate) guess() {
-	if o != nil {
-		o.guessed = true
-	}
-}
-
 // advance sends what can be sent and ends the lookup if there is nothing left to
 // wait for.
 func (l *lookup) advance() {
@@ -229,11 +139,34 @@ func (l *lookup) advance() {
 			inTime, waited = inTime+1, true
 		}
 	}
-	if !waited {
+	switch {
+	case waited:
+		l.rearm()
+	case l.refill():
+		l.advance()
+	default:
 		l.finish()
-		return
 	}
-	l.rearm()
+}
+
+// refill is called when nobody is left to be asked: it takes in whom else this
+// node knows, those before the key first. Whoever fell silent is no longer known.
+func (l *lookup) refill() bool {
+	m := l.m
+	if l.own || len(l.steps) >= m.cfg.Lookup.MaxRequests {
+		return false
+	}
+	for _, c := range m.index.preceding(nil, l.target, len(m.index.list), nil) {
+		if l.before(c, nil) {
+			return true
+		}
+	}
+	for i := range m.index.list {
+		if c := m.index.list[i].c; l.before(c, nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting counts the requests that are out and not late, and reports whether any
@@ -265,7 +198,9 @@ func (l *lookup) ask(c *candidate, owner bool) bool {
 	}
 	l.steps = append(l.steps, step)
 	want := l.want
-	want.Owner = owner
+	if want.Owner = owner; l.wide {
+		want.N = MaxContacts
+	}
 	m.ask(c.c, &want, func(msg Message, err error) { l.reply(c, owner, msg, err) })
 	return true
 }
@@ -287,7 +222,9 @@ func (l *lookup) reply(c *candidate, owner bool, msg Message, err error) {
 	step := &l.steps[c.step]
 	step.Took, step.Err = l.m.now.Sub(l.start)-step.Sent, err
 	if err != nil {
-		c.state = failed
+		if c.state = failed; owner {
+			l.widen()
+		}
 		l.advance()
 		return
 	}
@@ -300,9 +237,35 @@ func (l *lookup) reply(c *candidate, owner bool, msg Message, err error) {
 	l.advance()
 }
 
+// widen is called when an owner does not answer. If none is left of those that
+// are believed to be, the nodes that named them have more in their successor lists,
+// and are asked once more.
+func (l *lookup) widen() {
+	for _, o := range l.owners {
+		if o.believed() && o.state != failed {
+			return
+		}
+	}
+	if l.wide {
+		return
+	}
+	l.wide = true
+	if m := l.m; m.server && !l.own {
+		for _, c := range m.owners(l.target, MaxContacts) {
+			l.after(c, nil).vouch(nil)
+		}
+	}
+	for _, c := range l.list {
+		if c.state == replied && c.covers {
+			c.state = heard
+		}
+	}
+}
+
 // heardWay takes in what a node said that was asked for the way.
 func (l *lookup) heardWay(c *candidate, a *FindAnswer) {
 	step := &l.steps[c.step]
+	c.covers = len(a.Owners) > 0
 	for _, o := range a.Owners {
 		if l.own && o.ID == c.c.ID {
 			break // who stands before this place, not who owns it, is to be found
