@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"ringswap/internal/sim"
 	"ringswap/scripts/internal/experiment"
 	"ringswap/scripts/internal/figure"
 )
@@ -29,7 +31,8 @@ func parts() []part {
 		{new(experiment.Hops), []string{"--distribution", "--n", "4096", "--lookups", "5000"}},
 		{new(experiment.Failures), nil},
 		{new(experiment.Churn), nil},
-		{new(experiment.Upkeep), nil},
+
+		{new(experiment.Upkeep), []string{"--nodes", "100", "--minutes", "2"}},
 		{new(experiment.Attack), nil},
 		{new(experiment.Load), nil},
 	}
@@ -38,7 +41,8 @@ func parts() []part {
 const preface = `# Figures
 
 Measured by the machines that ship, in virtual time; written by ` + "`make figures`" + `, which makes the same bytes again from the same code.
-Open diamonds are published values, dashed lines formulas, short bars what ringswap promises.
+Open diamonds are published values, dashed lines formulas, short bars what ringswap promises. What differs from run to run is in one place: the time and the
+memory that each section took, in [cost.csv](cost.csv).
 
 `
 
@@ -86,6 +90,7 @@ func run(ctx context.Context, all []part, dir, only string, progress io.Writer) 
 	for i, p := range all {
 		section := kept[i]
 		if section == "" {
+			began := time.Now()
 			report, err := figure.Collect(ctx, p.program, p.args, progress)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name(), err)
@@ -94,6 +99,9 @@ func run(ctx context.Context, all []part, dir, only string, progress io.Writer) 
 				return err
 			}
 			section = report.Markdown() + p.madeBy()
+			if err := noteCost(dir, p, time.Since(began)); err != nil {
+				return err
+			}
 		}
 		page.WriteString(section + "\n\n")
 	}
@@ -128,4 +136,26 @@ func sections(all []part, dir, only string) ([]string, error) {
 		}
 	}
 	return kept, nil
+}
+
+// costName is the file with what each section took.
+const costName = "cost.csv"
+
+// noteCost writes down what a part took, in the place of what it took before.
+// Memory is the most that the process has had so far.
+func noteCost(dir string, p part, took time.Duration) error {
+	const head = "section,seconds,peak_mib"
+	name := strings.Join(append([]string{p.name()}, p.args...), " ")
+	lines := []string{head}
+	if old, err := os.ReadFile(filepath.Join(dir, costName)); err == nil {
+		for line := range strings.Lines(string(old)) {
+			line = strings.TrimSpace(line)
+			if line != head && !strings.HasPrefix(line, name+",") {
+				lines = append(lines, line)
+			}
+		}
+	}
+	lines = append(lines, fmt.Sprintf("%s,%.0f,%.0f", name, took.Seconds(), sim.PeakMiB()))
+	slices.Sort(lines[1:])
+	return os.WriteFile(filepath.Join(dir, costName), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
 }
