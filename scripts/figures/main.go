@@ -32,6 +32,7 @@ func parts() []part {
 		{new(experiment.Failures), nil},
 		{new(experiment.Churn), nil},
 
+		{new(experiment.Stretch), nil},
 		{new(experiment.Upkeep), []string{"--nodes", "100", "--minutes", "2"}},
 		{new(experiment.Attack), nil},
 		{new(experiment.Load), nil},

@@ -29,3 +29,8 @@ var chordChurn = []struct {
 	{.35, 3.94, .42, 16},
 	{.40, 4.06, .46, 15},
 }
+
+// chordStretch are medians of the latency stretch among 2^16 nodes at random
+// places of a cube, each finger the nearest of 16 candidates (Stoica et al. 2003,
+// table IV).
+var chordStretch = struct{ iterative, recursive float64 }{3.4, 1.7}
