@@ -84,16 +84,26 @@ func (a Assumption) arrives(p *Pending, dead func(overlay.ID) bool) bool {
 
 // founded reports whether r+1 principals would be left, if the ring is based.
 func (a Assumption) founded(dead func(overlay.ID) bool) bool {
-	if !a.based {
-		return true
+	return !a.based || a.left(dead) > a.members[0].s.R
+}
+
+// Settle takes note that Zave's proof begins, if the ring is ideal and there are
+// more than r principals, whom no list on its way skips either.
+func (a Assumption) Settle() {
+	if a.astray == 0 && !a.small() && a.left(func(overlay.ID) bool { return false }) > a.members[0].s.R {
+		a.based = true
 	}
+}
+
+// left counts the principals that would be left.
+func (a Assumption) left(dead func(overlay.ID) bool) int {
 	left := 0
 	for _, m := range a.members {
 		if m.skips == 0 && !dead(m.s.Self) && !a.doubted(m.s.Self) && !a.passed(m.s.Self) {
 			left++
 		}
 	}
-	return left > a.members[0].s.R
+	return left
 }
 
 // passed reports whether a list on its way skips a member.

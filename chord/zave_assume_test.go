@@ -16,6 +16,7 @@ func assumed(n int, changes ...chord.State) chord.Assumption {
 		s := node(place(i), place(i-1), place(i+1), place(i+2))
 		a.Set(&s)
 	}
+	a.Settle()
 	for _, s := range changes {
 		a.Set(&s)
 	}

@@ -295,9 +295,9 @@ func (k *RingMonitor) after(id overlay.ID) int {
 	return i % len(k.members)
 }
 
-// Based reports whether the ring has been ideal with more than r members, which
-// is where Zave's proof begins: from then on there have to be r+1 principals,
-// and failures have to leave as many (see [RingMonitor.MayFail]).
+// Based reports whether the ring has come to where Zave's proof begins (see
+// [Assumption.Settle]): from then on there have to be r+1 principals, and failures
+// have to leave as many.
 func (k *RingMonitor) Based() bool { return k.based }
 
 // Err is what is wrong, by Zave's invariant or the progress property, nil if all
@@ -394,7 +394,6 @@ func (k *RingMonitor) next(m *monitored) *monitored {
 // prove finds somebody whom an operation would change, if the ring is not ideal.
 func (k *RingMonitor) prove() {
 	if k.astray == 0 {
-		k.based = k.based || !k.small()
 		return
 	}
 	if k.witness != nil && k.witness.s.wouldChange(k.State) {

@@ -174,7 +174,7 @@ func TestRingMonitorInTown(t *testing.T) {
 		w.RunFor(20 * time.Second)
 	}
 	w.RunFor(5 * time.Minute)
-	if looks < 200 || !k.Ideal() || k.Len() != 20 || k.Err() != nil {
+	if looks < 100 || !k.Ideal() || k.Len() != 20 || k.Err() != nil {
 		t.Errorf("%d looks, then %d members: %v", looks, k.Len(), k.Err())
 	}
 }

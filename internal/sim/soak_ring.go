@@ -102,6 +102,9 @@ func (r *ringSoak) after(n *Node) error {
 		return nil
 	}
 	r.res.Changes++
+	if !r.k.Based() && r.k.Ideal() {
+		r.assumption().Settle()
+	}
 	return r.k.Err()
 }
 
