@@ -81,16 +81,12 @@ type FingerConfig struct {
 	Refresh time.Duration
 }
 
-// CacheConfig is the learned routing cache: nodes that answered or asked this
-// node at some time, thinned out so that there are as many between distance d
+// CacheConfig is the learned routing cache: nodes that answered this node at some
+// time, thinned out so that there are as many between distance d
 // and 2d for every d. They serve for routing only.
 type CacheConfig struct {
 	// Entries is the most of them. 0 means 1,000; a negative one means none.
 	Entries int
-	// Budget is the traffic, both ways, that checking old entries and trying new
-	// ones may cost, in bytes a second. 0 means 100; a negative one means none.
-	// Not spent yet.
-	Budget int
 }
 
 // LookupConfig is how this node searches.
@@ -186,7 +182,7 @@ func Published(cfg *Config) {
 	cfg.Ring.Stabilize = 30 * time.Second
 	cfg.Ring.Eager, cfg.Ring.Checks, cfg.Ring.SelfLookup, cfg.Ring.Remember = -1, -1, -1, -1
 	cfg.Fingers = FingerConfig{Bits: 1, Candidates: -1, Refresh: 30 * time.Second}
-	cfg.Cache = CacheConfig{Entries: -1, Budget: -1}
+	cfg.Cache = CacheConfig{Entries: -1}
 	cfg.Lookup.Recursive, cfg.Lookup.Alpha, cfg.Lookup.Hurry, cfg.Lookup.Guess = false, 1, -1, -1
 	cfg.Lookup.RequestTimeout, cfg.Lookup.MinTimeout = 500*time.Millisecond, 500*time.Millisecond
 }
@@ -217,7 +213,6 @@ func (c Config) withDefaults() Config {
 	orDefault(&f.Candidates, 8)
 	orDefault(&f.Refresh, 10*time.Second)
 	orDefault(&c.Cache.Entries, 1000)
-	orDefault(&c.Cache.Budget, 100)
 	l := &c.Lookup
 	orDefault(&l.Alpha, 1)
 	orDefault(&l.Answer, 4)
@@ -275,7 +270,6 @@ func (c Config) Validate() error {
 		{"Fingers.Bits", c.Fingers.Bits, 1, 8},
 		{"Fingers.Candidates", c.Fingers.Candidates, -1 << 31, MaxContacts},
 		{"Cache.Entries", c.Cache.Entries, -1 << 31, 1 << 20},
-		{"Cache.Budget", c.Cache.Budget, -1 << 31, 1 << 20},
 		{"Lookup.Alpha", c.Lookup.Alpha, 1, 64},
 		{"Lookup.Answer", c.Lookup.Answer, 1, MaxContacts},
 		{"Lookup.MaxRequests", c.Lookup.MaxRequests, 1, 1 << 16},

@@ -30,8 +30,8 @@
 //     zave_monitor.go: the same after every event of a run, and zave_assume.go:
 //     which failures may happen
 //
-// Not there yet: the traffic of Cache.Budget: the cache learns from what is asked
-// anyway, and forgets whoever does not answer.
+// The cache costs no traffic of its own: it learns from what is asked anyway, and
+// forgets whoever does not answer.
 //
 // # Small rings
 //

@@ -13,7 +13,7 @@ import (
 func stillChord(change func(*chord.Config)) Chord {
 	var cfg chord.Config
 	cfg.Ring.Stabilize, cfg.Ring.SelfLookup, cfg.Ring.Remember = -time.Second, -1, -1
-	cfg.Fingers.Refresh, cfg.Cache.Budget, cfg.Limits.PerPeer = -1, -1, -1
+	cfg.Fingers.Refresh, cfg.Limits.PerPeer = -1, -1
 	if change != nil {
 		change(&cfg)
 	}

@@ -71,7 +71,7 @@ func (f *Failures) Validate() error {
 // change.
 func quiet(cfg *chord.Config) {
 	cfg.Ring.Stabilize, cfg.Ring.SelfLookup, cfg.Ring.Remember = -time.Second, -1, -1
-	cfg.Fingers.Refresh, cfg.Cache.Budget, cfg.Limits.PerPeer = -1, -1, -1
+	cfg.Fingers.Refresh, cfg.Limits.PerPeer = -1, -1
 }
 
 // publishedChord is Chord as the papers have it: whoever is asked for the way

@@ -79,7 +79,7 @@ func chordTables(entries int) tables {
 			}
 		}
 		cfg.Ring.Stabilize, cfg.Ring.SelfLookup, cfg.Ring.Remember = -time.Second, -1, -1
-		cfg.Fingers.Refresh, cfg.Cache.Budget, cfg.Limits.PerPeer = -1, -1, -1
+		cfg.Fingers.Refresh, cfg.Limits.PerPeer = -1, -1
 		return sim.Chord{Config: cfg}
 	}
 	return t
