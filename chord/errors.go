@@ -3,6 +3,7 @@ package chord
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"ringswap/overlay"
 )
@@ -46,6 +47,10 @@ func refused(reason error) error {
 
 // reasons are all that messages are refused for, by which they are counted.
 var reasons = [...]error{ErrUnknownMessage, ErrDisorder, ErrForged, ErrUnreachable, ErrBounds, ErrUnasked, ErrLimit, ErrClient, ErrRange}
+
+// Reasons lists all that messages are refused for. The codec's errors wrap one of
+// them, too.
+func Reasons() []error { return slices.Clone(reasons[:]) }
 
 // refusals counts refused messages by their reason.
 type refusals [len(reasons)]uint64

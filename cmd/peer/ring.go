@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,11 +61,25 @@ func printRing(w io.Writer, r node.Ring, all bool) {
 	fmt.Fprintf(w, "; sent %s, %d of them requests\n", count(int(r.Sent), "message"), r.Asked)
 	fmt.Fprintf(w, "announces %s; keeps %s of %s and %s for others\n",
 		count(r.Provided, "key"), count(r.Records, "provider record"), count(r.Keys, "key"), count(r.Values, "value"))
+	if text := refusals(r.Refused); text != "" {
+		fmt.Fprintf(w, "refused of what others sent: %s\n", text)
+	}
 	if r.Buckets != nil {
 		printBuckets(w, r.Buckets, all)
 	} else {
 		printCircle(w, r, all)
 	}
+}
+
+// refusals is what was not accepted and why, what was most frequent first.
+func refusals(counts map[string]uint64) string {
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for i, why := range reasons {
+		reasons[i] = fmt.Sprintf("%d × %s", counts[why], why)
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // place is enough of a place in the keyspace to tell it from the others.

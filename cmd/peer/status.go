@@ -46,6 +46,9 @@ func printStatus(w io.Writer, st node.Status) {
 	t.row("network", st.Network+" ("+st.Overlay+"); "+role)
 	t.row("up", seconds(st.UptimeSeconds))
 	t.row("peers", fmt.Sprintf("%d connected, %d in the routing table", st.Peers, st.TablePeers))
+	if text := refusals(st.Refused); text != "" {
+		t.row("refused", text)
+	}
 	t.row("reachable", orDash(reach))
 	t.row("shares", fmt.Sprintf("%d (%s); %s kept in the repo", st.Shares, size(st.SharedBytes), size(st.OwnedBytes)))
 	t.row("transfers", fmt.Sprint(st.Transfers))

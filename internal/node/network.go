@@ -23,6 +23,7 @@ type network struct {
 	host      *p2p.Host
 	transport *p2p.Transport
 	overlay   routing // its machine is stepped by driver alone; see inspect
+	codec     *strictCodec
 	driver    *overlay.Driver
 	memory    memory
 	ran       bool // runNetwork was called
@@ -61,8 +62,9 @@ func (n *Node) openNetwork(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	n.net.codec = newStrictCodec(n.net.overlay)
 	n.net.driver, err = overlay.NewDriver(overlay.DriverConfig{
-		Machine: n.net.overlay.core(), Codec: n.net.overlay.codec(), Transport: n.net.transport,
+		Machine: n.net.overlay.core(), Codec: n.net.codec, Transport: n.net.transport,
 	})
 	return err
 }

@@ -19,7 +19,7 @@ const (
 
 // routing is an overlay as the rest of the node sees it: a machine and what is
 // particular about it. There is one file for each overlay. All methods but the
-// first three look at the machine, so they are called where nobody steps it:
+// first three and reason look at the machine, so they are called where nobody steps it:
 // through Driver.Inspect, or while the driver does not run.
 type routing interface {
 	// core is the machine; the driver steps it.
@@ -35,6 +35,11 @@ type routing interface {
 	contacts() []overlay.Contact
 	// view fills in what the overlay knows of itself and its place.
 	view(now time.Time, r *Ring)
+	// refused counts the messages that the machine refused, by the reason's text;
+	// reason is that of an error of the codec, nil if it has no other than that the
+	// message is malformed.
+	refused() map[string]uint64
+	reason(err error) error
 	// snapshot is what the node keeps for others: laptops come and go all day, and
 	// what they keep need not go with them. restore takes it back before the first
 	// step and returns how many records were taken.

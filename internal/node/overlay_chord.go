@@ -90,6 +90,9 @@ func interval(bits int, d overlay.ID) (row, digit int, from overlay.ID) {
 	return row, digit, from
 }
 
+func (c chordRouting) refused() map[string]uint64 { return c.View().Refused }
+func (chordRouting) reason(err error) error       { return oneOf(chord.Reasons(), err) }
+
 func (c chordRouting) snapshot() record.Snapshot { return c.Records() }
 
 func (c chordRouting) restore(now time.Time, kept record.Snapshot) int {

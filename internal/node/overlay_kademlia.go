@@ -56,3 +56,7 @@ func (k kademliaRouting) snapshot() record.Snapshot { return k.Snapshot() }
 func (k kademliaRouting) restore(now time.Time, kept record.Snapshot) int {
 	return k.Restore(now, kept)
 }
+
+// refused: Kademlia's machine refuses nothing that it counts.
+func (kademliaRouting) refused() map[string]uint64 { return nil }
+func (kademliaRouting) reason(error) error         { return nil }

@@ -20,6 +20,8 @@ type Ring struct {
 	RTT     float64 `json:"rtt_ms"` // how long answers take, smoothed; 0 before the first
 	Sent    uint64  `json:"sent"`   // messages, all
 	Asked   uint64  `json:"asked"`  // requests among them
+	// Refused counts the messages of others that were not accepted, by the reason.
+	Refused map[string]uint64 `json:"refused,omitempty"`
 	Kept
 
 	// Predecessor is nil while none is known.
@@ -93,7 +95,8 @@ func (n *Node) Ring(ctx context.Context) (Ring, error) {
 	if err != nil {
 		return Ring{}, failure(KindFailed, err, "", "the overlay does not answer")
 	}
-	return r, nil
+	r.Refused, err = n.refusals(ctx)
+	return r, err
 }
 
 func ringPeer(c overlay.Contact, distance overlay.ID) RingPeer {

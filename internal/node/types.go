@@ -68,22 +68,24 @@ type Identity struct {
 // Status is the node's health at a glance.
 type Status struct {
 	Identity
-	UptimeSeconds float64  `json:"uptime_seconds"`
-	Peers         int      `json:"peers"`          // connected
-	TablePeers    int      `json:"table_peers"`    // in the overlay's routing table
-	OverlayServer bool     `json:"overlay_server"` // answers lookups of others
-	Reachability  string   `json:"reachability"`   // unknown, public or private
-	Why           []string `json:"why,omitempty"`  // what that verdict rests on
-	Shares        int      `json:"shares"`
-	SharedBytes   int64    `json:"shared_bytes"`
-	OwnedBytes    int64    `json:"owned_bytes"` // on disk in the repo
-	Transfers     int      `json:"transfers"`   // downloads running
-	BytesIn       int64    `json:"bytes_in"`
-	BytesOut      int64    `json:"bytes_out"`
-	RateIn        float64  `json:"rate_in"` // bytes a second
-	RateOut       float64  `json:"rate_out"`
-	Repo          string   `json:"repo"`
-	Notices       []string `json:"notices,omitempty"` // what the user should know, in plain words
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	Peers         int     `json:"peers"`          // connected
+	TablePeers    int     `json:"table_peers"`    // in the overlay's routing table
+	OverlayServer bool    `json:"overlay_server"` // answers lookups of others
+	// Refused counts the overlay messages that were not accepted, by the reason.
+	Refused      map[string]uint64 `json:"refused,omitempty"`
+	Reachability string            `json:"reachability"`  // unknown, public or private
+	Why          []string          `json:"why,omitempty"` // what that verdict rests on
+	Shares       int               `json:"shares"`
+	SharedBytes  int64             `json:"shared_bytes"`
+	OwnedBytes   int64             `json:"owned_bytes"` // on disk in the repo
+	Transfers    int               `json:"transfers"`   // downloads running
+	BytesIn      int64             `json:"bytes_in"`
+	BytesOut     int64             `json:"bytes_out"`
+	RateIn       float64           `json:"rate_in"` // bytes a second
+	RateOut      float64           `json:"rate_out"`
+	Repo         string            `json:"repo"`
+	Notices      []string          `json:"notices,omitempty"` // what the user should know, in plain words
 }
 
 // Connection is one connection to another node.

@@ -108,7 +108,11 @@ func (t *Transport) serveStream(s network.Stream) {
 		_ = s.Close()
 		return
 	case errors.Is(err, overlay.ErrBadMessage):
-		t.counters.garbage.Add(1)
+		if errors.Is(err, overlay.ErrRefused) {
+			t.counters.refused.Add(1) // a sound frame, with nothing sound in it
+		} else {
+			t.counters.garbage.Add(1)
+		}
 		code = resetGarbage
 	case errors.Is(err, errTooSlow):
 		t.counters.tooSlow.Add(1)
