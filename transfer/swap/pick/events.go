@@ -22,6 +22,8 @@ func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	}
 	p.meter = p.meter.at(now)
 	p.meter.acc += float64(n)
+	p.pace = p.pace.since(now.Add(-maxGap)).at(now)
+	p.pace.acc += float64(n)
 	if r.got == 0 && len(p.reqs) > 0 && p.reqs[0] == r && p.asked == r.cost {
 		p.rtt = min(p.rtt, max(now.Sub(r.sent), 0)) // nothing was queued before it
 	}

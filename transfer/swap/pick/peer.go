@@ -16,6 +16,11 @@ const (
 	depth = 250 * time.Millisecond
 	// meterTau is the memory of a rate measurement.
 	meterTau = time.Second
+	// idleTau is how soon a peer that is asked nothing is forgiven its slowness.
+	idleTau = 2 * time.Second
+	// maxGap is the longest silence that counts as serving: after a longer one it
+	// was somebody else's turn.
+	maxGap = 250 * time.Millisecond
 	// priorRate is what a stranger is taken for, in bytes a second, and
 	// priorWeight for how long it would have had to be measured to count as much.
 	priorRate   = 2 << 20
@@ -56,6 +61,17 @@ func (m meter) rate(now time.Time) float64 {
 	return m.acc / m.norm
 }
 
+// since is the meter with at most the time from then on still to be counted.
+func (m meter) since(then time.Time) meter {
+	if m.last.Before(then) {
+		m.last = then
+	}
+	return m
+}
+
+// mean is the rate over the time that was counted, in bytes a second.
+func (m meter) mean() float64 { return m.acc / m.norm }
+
 // pickPeer is a peer whose stream is open.
 type pickPeer struct {
 	id       peer.ID
@@ -63,7 +79,8 @@ type pickPeer struct {
 	have     *bitset.Set // nil if complete, or if nothing is known yet
 	reqs     []*pickReq  // oldest first, with the lost ones
 	asked    int         // bytes still to come for reqs
-	meter    meter
+	meter    meter       // bytes over the time in which something was asked
+	pace     meter       // the same over the time in which it served
 	rtt      time.Duration
 	heard    time.Time // the last sign of life while something was asked
 	got      int64     // bytes that came on this stream
@@ -81,7 +98,7 @@ func (k *Picker) AddPeer(now time.Time, id peer.ID, rtt time.Duration) {
 	if k.byID[id] != nil {
 		return
 	}
-	p := &pickPeer{id: id, meter: newMeter(now), rtt: rtt, heard: now, have: bitset.New(0)}
+	p := &pickPeer{id: id, meter: newMeter(now), pace: newMeter(now), rtt: rtt, heard: now, have: bitset.New(0)}
 	k.byID[id] = p
 	k.peers = append(k.peers, p)
 	k.partials++
@@ -186,14 +203,30 @@ func (p *pickPeer) useful() bool { return p.complete || p.have.Count() > 0 }
 
 func (p *pickPeer) rate(now time.Time) float64 {
 	if len(p.reqs) == 0 {
-		now = p.meter.last // the meter stands still while nothing is asked
+		return p.rested(now).rate(now)
 	}
 	return p.meter.rate(now)
 }
 
-// target is how many bytes should be asked for at a time.
+// rested is the meter of a peer that was asked nothing since its last entry: that
+// it once had to be waited for is forgotten bit by bit, and what it is capable of
+// counts more and more. A holder that served others for a while must not be
+// passed over for ever.
+func (p *pickPeer) rested(now time.Time) meter {
+	m := p.meter
+	idle := now.Sub(m.last).Seconds()
+	if idle <= 0 {
+		return m
+	}
+	e := math.Exp(-idle / idleTau.Seconds())
+	w := (1 - e) * priorWeight.Seconds()
+	return meter{acc: m.acc*e + p.pace.mean()*w, norm: m.norm*e + w, last: now}
+}
+
+// target is how many bytes should be asked for at a time: enough that a holder
+// that comes to serve this peer after others need not stop for want of requests.
 func (p *pickPeer) target(now time.Time) int {
-	t := p.rate(now) * (2*p.rtt + depth).Seconds()
+	t := max(p.rate(now), p.pace.mean()) * (2*p.rtt + depth).Seconds()
 	return max(int(min(t, 1<<30)), 2*minRange)
 }
 
@@ -211,7 +244,7 @@ func (p *pickPeer) wantsMore(now time.Time) bool {
 
 func (p *pickPeer) add(now time.Time, r *pickReq) {
 	if len(p.reqs) == 0 {
-		p.meter.last, p.heard = now, now
+		p.meter, p.heard = p.rested(now), now
 	}
 	p.reqs = append(p.reqs, r)
 	p.asked += r.cost
