@@ -150,7 +150,7 @@ func TestUploadsHoldTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = Rate(1 << 20)
 		u := &uploads{
-			throttle: NewThrottle(limit), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(limit), choker: &fair.RoundRobin{},
 			max: 8 << 20, maxPeer: 1 << 20, patience: time.Hour,
 		}
 		defer u.close()
@@ -215,7 +215,7 @@ func TestUploadsHoldTheRate(t *testing.T) {
 func TestUploadsPress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{},
 			max: 8 * maxTurn, maxPeer: 2 * maxTurn, patience: time.Second,
 		}
 		killed := make(map[*turn]bool)
@@ -285,7 +285,7 @@ func TestThrottleIsShared(t *testing.T) {
 func TestUploadsBearASlowLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), ledger: NewMemLedger(0), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{},
 			max: 2 * maxTurn, maxPeer: maxTurn, patience: 2 * time.Second,
 		}
 		line := make(chan struct{}, 1) // 64 KiB a second

@@ -5,6 +5,7 @@ import (
 
 	"ringswap/transfer/swap/fair"
 
+	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -35,19 +36,20 @@ func NewMemLedger(maxPeers int) *MemLedger { return &MemLedger{book: fair.NewBoo
 func (l *MemLedger) Sent(p peer.ID, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.book.Sent(p, bytes)
+	l.book.Sent(cid.Undef, p, bytes)
 }
 
 // Received is Ledger's.
 func (l *MemLedger) Received(p peer.ID, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.book.Received(p, bytes)
+	l.book.Received(cid.Undef, p, bytes)
 }
 
 // Account is Ledger's.
 func (l *MemLedger) Account(p peer.ID) (sent, received int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.book.Account(p)
+	a := l.book.Account(p)
+	return a.Sent, a.Received
 }

@@ -114,7 +114,7 @@ func NewServer(h host.Host, src Source, cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		cfg: cfg, host: h, src: src, throttle: throttle,
 		uploads: &uploads{
-			throttle: throttle, ledger: cfg.Ledger, choker: cfg.Choker,
+			throttle: throttle, choker: cfg.Choker,
 			max: cfg.MaxWriting, maxPeer: cfg.MaxWriting / 8, patience: cfg.Patience,
 		},
 		buffers: make(chan []byte, 8),

@@ -16,7 +16,6 @@ import (
 // hands out the turns that became possible.
 type uploads struct {
 	throttle *Throttle
-	ledger   Ledger
 	max      int           // bytes in writing, of all peers
 	maxPeer  int           // and of one
 	patience time.Duration // how long a write may block while others wait
@@ -98,8 +97,11 @@ func (u *uploads) dispatch() {
 			u.again(wait)
 			return
 		}
-		i := u.choker.Next(now, u.candidates(fit))
+		i, retry := u.choker.Next(now, u.candidates(fit))
 		if i < 0 || i >= len(fit) {
+			if retry > 0 {
+				u.again(retry)
+			}
 			return
 		}
 		t := fit[i]
@@ -135,7 +137,6 @@ func (u *uploads) candidates(fit []*turn) []fair.Candidate {
 	cs := make([]fair.Candidate, len(fit))
 	for i, t := range fit {
 		cs[i] = fair.Candidate{Peer: t.peer, Since: t.since, Bytes: t.bytes}
-		cs[i].Sent, cs[i].Received = u.ledger.Account(t.peer)
 	}
 	return cs
 }

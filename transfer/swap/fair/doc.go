@@ -3,5 +3,7 @@
 // and is stepped by one owner, so a server on a laptop and a swarm in virtual
 // time follow the same rule.
 //
-// Start reading at [Choker], the decision, and [Book], the accounts.
+// Start reading at [Choker], the decision, [Credit], the rule that is used, and
+// [Book], the accounts. vouch.go is how a seed, to which nobody gives anything,
+// learns who gives; losing.go has the rules that were measured and not taken.
 package fair

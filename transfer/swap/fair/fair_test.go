@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -19,7 +20,7 @@ func TestRoundRobinServesAllAlike(t *testing.T) {
 	}
 	for range 4000 {
 		rng.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
-		i := r.Next(time.Time{}, waiting)
+		i, _ := r.Next(time.Time{}, waiting)
 		served[waiting[i].Peer]++
 	}
 	for p, n := range served {
@@ -29,7 +30,7 @@ func TestRoundRobinServesAllAlike(t *testing.T) {
 	}
 	// A newcomer is served next; a crowd that passes by leaves nothing behind.
 	waiting = append(waiting, Candidate{Peer: "new"})
-	if i := r.Next(time.Time{}, waiting); waiting[i].Peer != "new" {
+	if i, _ := r.Next(time.Time{}, waiting); waiting[i].Peer != "new" {
 		t.Errorf("%s before the newcomer", waiting[i].Peer)
 	}
 	for i := range 100_000 {
@@ -43,18 +44,18 @@ func TestRoundRobinServesAllAlike(t *testing.T) {
 func TestBookKeepsTheImportant(t *testing.T) {
 	l := NewBook(100)
 	for i := range 50 {
-		l.Sent(peer.ID(fmt.Sprint("friend", i)), 1000)
-		l.Received(peer.ID(fmt.Sprint("friend", i)), 1)
+		l.Sent(cid.Undef, peer.ID(fmt.Sprint("friend", i)), 1000)
+		l.Received(cid.Undef, peer.ID(fmt.Sprint("friend", i)), 1)
 	}
 	for i := range 10_000 {
-		l.Sent(peer.ID(fmt.Sprint("passer-by", i)), 1)
+		l.Sent(cid.Undef, peer.ID(fmt.Sprint("passer-by", i)), 1)
 	}
 	if len(l.accounts) > 100 {
 		t.Errorf("%d accounts", len(l.accounts))
 	}
 	for i := range 50 {
-		if s, r := l.Account(peer.ID(fmt.Sprint("friend", i))); s != 1000 || r != 1 {
-			t.Errorf("friend %d: sent %d, received %d", i, s, r)
+		if a := l.Account(peer.ID(fmt.Sprint("friend", i))); a != (Account{1000, 1}) {
+			t.Errorf("friend %d: %+v", i, a)
 		}
 	}
 }

@@ -1,0 +1,267 @@
+package fair
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// CreditConfig tunes [Credit]. The zero value of every field means its default.
+type CreditConfig struct {
+	// Gift is what a stranger gets from this node before it has given anything,
+	// in bytes: 1 MiB, about a chunk, since less cannot be passed on. Taste is
+	// what it still gets when the gifts are spent: 64 KiB.
+	Gift, Taste int64
+	// Gifts bounds the gifts that were not made up for where this node has not
+	// everything yet or got it here, SeedGifts where it had it before, Tastes the tastes, each over all
+	// strangers, in bytes: 4, 32 and 2 MiB. HouseholdGifts bounds gifts and tastes
+	// to one household: 2 MiB. While few wait, Gifts is less: one Gift for every
+	// eight that wait, and one more.
+	Gifts, SeedGifts, Tastes, HouseholdGifts int64
+	// GiftRate is how much of each of them comes free again, in bytes a second:
+	// 16 KiB. Beside it, one byte comes free for every GiftShare that went to
+	// contributors: 64, and four where this node had everything before. So newcomers are let in even while takers keep what they
+	// had, at a price that is known.
+	GiftRate, GiftShare int64
+	// Line is how often a contributor's credit may be sent to it: 16. Who gives
+	// less than others is put behind them, and must not be refused for it: one
+	// that came late has little that anybody lacks.
+	Line int64
+	// Hold is how long after a contributor wanted something here a seed gives
+	// nothing to anyone else, beyond gifts: 500 ms. Without it, others would get
+	// what goes out between two requests of the same contributor.
+	Hold time.Duration
+}
+
+func (c CreditConfig) withDefaults() CreditConfig {
+	def(&c.Gift, 1<<20)
+	def(&c.Taste, 64<<10)
+	def(&c.Gifts, 4<<20)
+	def(&c.SeedGifts, 32<<20)
+	def(&c.Tastes, 2<<20)
+	def(&c.HouseholdGifts, 2<<20)
+	def(&c.GiftRate, 16<<10)
+	def(&c.GiftShare, 64)
+	def(&c.Line, 16)
+	if c.Hold == 0 {
+		c.Hold = 500 * time.Millisecond
+	}
+	return c
+}
+
+// def sets a field that was left zero.
+func def(v *int64, d int64) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// Validate says what is wrong with the configuration.
+func (c CreditConfig) Validate() error {
+	switch c = c.withDefaults(); {
+	case min(c.Gift, c.Taste, c.Gifts, c.SeedGifts, c.Tastes, c.HouseholdGifts, c.GiftRate) < 0:
+		return errors.New("fair: a bound of gifts is negative")
+	case c.Hold < 0:
+		return fmt.Errorf("fair: a Hold of %v", c.Hold)
+	case c.Line < 1 || c.GiftShare < 1:
+		return fmt.Errorf("fair: a Line of %d and a GiftShare of %d", c.Line, c.GiftShare)
+	}
+	return nil
+}
+
+// Credit serves those who give. In this order:
+//
+//  1. Strangers get one gift, so that they have something to give; first those
+//     whose gift has begun, then those who say that they have least. Gifts are
+//     metered over all strangers and over each household, not over identities or
+//     connections; who gives something back makes room for another's. When they
+//     are spent, a stranger still gets a taste, of another purse.
+//  2. Contributors, by their deficit: what was sent to them minus their credit,
+//     lowest first. Credit is what came from them, and what those whose word
+//     counts vouch for.
+//  3. A seed gives what no contributor wants, for a while, to anyone. A node that still wants
+//     something itself gives nothing more.
+type Credit struct {
+	cfg   CreditConfig
+	book  *Book
+	gifts purse
+	taste purse
+	asked time.Time // when a contributor was last seen waiting
+
+	networks map[netip.Prefix]*household
+	loners   map[peer.ID]*household // those without a network
+}
+
+// household is what went to one network or peer for nothing, in bytes.
+type household struct {
+	gifts purse
+	taken int64 // for ever, with leftovers
+}
+
+// maxHouseholds bounds the memory of Credit: about 1 MiB.
+const maxHouseholds = 4096
+
+// NewCredit makes the rule over a book, which its owner keeps up to date.
+func NewCredit(b *Book, cfg CreditConfig) *Credit {
+	return &Credit{
+		cfg: cfg.withDefaults(), book: b,
+		networks: make(map[netip.Prefix]*household), loners: make(map[peer.ID]*household),
+	}
+}
+
+// class is the kind of a turn, the one that goes first being the least.
+type class int
+
+const (
+	asGift class = iota
+	asTaste
+	asContributor
+	asLeftover
+	refused
+)
+
+// rank is a place in the queue.
+type rank struct {
+	class class
+	begun bool  // a gift that is not finished goes before a new one
+	level int64 // then the lower one
+	rest  int64 // then whoever has more of its next chunk
+	since time.Time
+}
+
+func (r rank) before(o rank) bool {
+	switch {
+	case r.class != o.class:
+		return r.class < o.class
+	case r.begun != o.begun:
+		return r.begun
+	case r.level != o.level:
+		return r.level < o.level
+	case r.rest != o.rest:
+		return r.rest > o.rest
+	}
+	return r.since.Before(o.since)
+}
+
+// retry is when purses that are empty are looked into again.
+const retry = 250 * time.Millisecond
+
+// Next is Choker's.
+func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
+	p.gifts.refill(now, p.cfg.GiftRate)
+	p.taste.refill(now, p.cfg.GiftRate)
+	best, crowd := -1, int64(len(waiting))
+	var first rank
+	for i, c := range waiting {
+		r := p.rank(now, c, crowd)
+		if r.class == asContributor {
+			p.asked = now
+		}
+		if r.class != refused && (best < 0 || r.before(first)) {
+			best, first = i, r
+		}
+	}
+	if best < 0 || first.class == asLeftover && now.Sub(p.asked) < p.cfg.Hold {
+		return -1, retry
+	}
+	p.charge(waiting[best], first.class)
+	return best, 0
+}
+
+// charge enters a turn that is given for nothing.
+func (p *Credit) charge(c Candidate, k class) {
+	n := int64(c.Bytes)
+	switch k {
+	case asGift:
+		p.gifts.take(c.Peer, n)
+	case asTaste:
+		p.taste.take(c.Peer, n)
+	case asContributor:
+		if s := p.book.Swarm(c.Root); s != nil && s.Origin() {
+			n *= 4
+		}
+		p.gifts.free(n / p.cfg.GiftShare)
+		p.taste.free(n / p.cfg.GiftShare)
+		return
+	}
+	h := p.household(c)
+	h.taken += n
+	if k != asLeftover {
+		h.gifts.take("", n)
+	}
+}
+
+func (p *Credit) rank(now time.Time, c Candidate, crowd int64) rank {
+	sent := p.book.Account(c.Peer).Sent
+	credit := p.book.Credit(c.Root, c.Peer)
+	if credit > 0 {
+		p.gifts.settle(c.Peer)
+		p.taste.settle(c.Peer)
+		if sent <= p.cfg.Line*credit {
+			return rank{class: asContributor, level: sent - credit, since: c.Since}
+		}
+	}
+	s := p.book.Swarm(c.Root)
+	seed := s != nil && s.Complete()
+	most := min(p.cfg.Gifts, p.cfg.Gift*(1+crowd/8))
+	if seed && s.Origin() {
+		most = p.cfg.SeedGifts
+	}
+	n := int64(c.Bytes)
+	var taken int64
+	home := true // whether the household may have another gift
+	if h := p.find(c); h != nil {
+		h.gifts.refill(now, p.cfg.GiftRate)
+		taken, home = h.taken, h.gifts.spent+n <= p.cfg.HouseholdGifts
+	}
+	switch {
+	case home && sent < p.cfg.Gift && p.gifts.spent+n <= most:
+		return rank{class: asGift, begun: sent > 0, level: int64(c.Has), since: c.Since}
+	case home && sent < p.cfg.Taste && p.taste.spent+n <= p.cfg.Tastes:
+		return rank{class: asTaste, since: c.Since}
+	case seed:
+		return rank{class: asLeftover, level: taken / p.cfg.Gift, rest: taken % p.cfg.Gift, since: c.Since}
+	}
+	return rank{class: refused}
+}
+
+func (p *Credit) find(c Candidate) *household {
+	if c.Net.IsValid() {
+		return p.networks[c.Net]
+	}
+	return p.loners[c.Peer]
+}
+
+// household returns that of a candidate, making it.
+func (p *Credit) household(c Candidate) *household {
+	h := p.find(c)
+	if h == nil {
+		h = &household{}
+		if c.Net.IsValid() {
+			makeRoom(p.networks)
+			p.networks[c.Net] = h
+		} else {
+			makeRoom(p.loners)
+			p.loners[c.Peer] = h
+		}
+	}
+	return h
+}
+
+// makeRoom drops the household that took least if there are too many.
+func makeRoom[K comparable](m map[K]*household) {
+	if len(m) < maxHouseholds {
+		return
+	}
+	var worst K
+	least := int64(-1)
+	for k, h := range m {
+		if least < 0 || h.taken < least {
+			worst, least = k, h.taken
+		}
+	}
+	delete(m, worst)
+}

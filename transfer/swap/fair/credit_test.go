@@ -1,0 +1,262 @@
+package fair
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+var (
+	start = time.Unix(1e9, 0)
+	root  = cid.Undef
+)
+
+const turn = 64 << 10
+
+func net24(i int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)
+}
+
+// serve lets the rule give turns to the peers until it refuses or n are given.
+func serve(b *Book, c *Credit, now time.Time, n int, who ...Candidate) map[peer.ID]int64 {
+	got := make(map[peer.ID]int64)
+	for range n {
+		i, _ := c.Next(now, who)
+		if i < 0 {
+			break
+		}
+		b.Sent(who[i].Root, who[i].Peer, int64(who[i].Bytes))
+		got[who[i].Peer] += int64(who[i].Bytes)
+	}
+	return got
+}
+
+func TestCreditServesContributorsByDeficit(t *testing.T) {
+	b := NewBook(0)
+	c := NewCredit(b, CreditConfig{})
+	b.Join(root, 1<<30, false)
+	b.Received(root, "gives", 8<<20)
+	b.Received(root, "gives less", 4<<20)
+	got := serve(b, c, start, 96, Candidate{Peer: "gives less", Bytes: turn}, Candidate{Peer: "gives", Bytes: turn})
+	if got["gives"]-got["gives less"] < 4<<20-turn {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestCreditGiftsAreBounded lets a crowd that never gives anything do what it
+// likes: as many identities as it wants, of as many networks, at any time, saying
+// that it has anything. What a node that still fetches gives it is bounded.
+func TestCreditGiftsAreBounded(t *testing.T) {
+	for seed := range uint64(10) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		cfg := CreditConfig{GiftRate: 1 << 10}.withDefaults()
+		b := NewBook(0)
+		b.Join(root, 1<<30, false)
+		c := NewCredit(b, cfg)
+		now, sum, networks := start, int64(0), 1+rng.IntN(20)
+		perNet := make(map[netip.Prefix]int64)
+		for range 5000 {
+			now = now.Add(time.Duration(rng.IntN(1000)) * time.Microsecond)
+			who := make([]Candidate, 1+rng.IntN(60))
+			for i := range who {
+				who[i] = Candidate{
+					Peer: peer.ID(fmt.Sprint(rng.IntN(5000))), Net: net24(rng.IntN(networks)),
+					Bytes: 1 + rng.IntN(256<<10), Has: rng.IntN(3), Since: now,
+				}
+			}
+			if i, _ := c.Next(now, who); i >= 0 {
+				b.Sent(root, who[i].Peer, int64(who[i].Bytes))
+				sum += int64(who[i].Bytes)
+				perNet[who[i].Net] += int64(who[i].Bytes)
+			}
+		}
+		free := int64(now.Sub(start).Seconds() * float64(cfg.GiftRate))
+		if most := cfg.Gifts + cfg.Tastes + 2*free; sum > most {
+			t.Errorf("seed %d: %d bytes for nothing, at most %d", seed, sum, most)
+		}
+		for p, n := range perNet {
+			if most := cfg.HouseholdGifts + free; n > most {
+				t.Errorf("seed %d: %d bytes for %v, at most %d", seed, n, p, most)
+			}
+		}
+		if len(c.gifts.owed) > maxOwed || len(c.networks) > maxHouseholds {
+			t.Errorf("seed %d: remembers %d peers and %d networks", seed, len(c.gifts.owed), len(c.networks))
+		}
+	}
+}
+
+func TestCreditGiftIsMadeUpFor(t *testing.T) {
+	b := NewBook(0)
+	b.Join(root, 1<<30, false)
+	c := NewCredit(b, CreditConfig{Gifts: 1 << 20, Taste: 1, Tastes: 1})
+	a, z := Candidate{Peer: "a", Bytes: turn}, Candidate{Peer: "z", Bytes: turn}
+	if got := serve(b, c, start, 100, a); got["a"] != 1<<20 {
+		t.Fatalf("a gift of %d bytes", got["a"])
+	}
+	if got := serve(b, c, start, 100, z); got["z"] != 0 {
+		t.Fatalf("%d bytes though all gifts are given", got["z"])
+	}
+	b.Received(root, "a", 1)
+	if got := serve(b, c, start, 100, a, z); got["z"] != 1<<20 {
+		t.Fatalf("%d bytes after the first gift was made up for", got["z"])
+	}
+}
+
+func TestCreditSeedGivesLeftoversToAnyone(t *testing.T) {
+	b := NewBook(0)
+	b.Join(root, 1<<30, true)
+	c := NewCredit(b, CreditConfig{})
+	taker, giver := Candidate{Peer: "taker", Bytes: turn}, Candidate{Peer: "giver", Bytes: turn}
+	b.Received(root, "giver", 1<<30)
+	serve(b, c, start, 16, taker) // its gift
+	if got := serve(b, c, start, 100, taker, giver); got["taker"] != 0 {
+		t.Errorf("%d bytes left over though a contributor waits", got["taker"])
+	}
+	if got := serve(b, c, start.Add(time.Second), 100, taker); got["taker"] != 100*turn {
+		t.Errorf("%d bytes left over when none waits", got["taker"])
+	}
+}
+
+func TestVouchesAreRefused(t *testing.T) {
+	b := NewBook(0)
+	b.Join(root, 1<<20, true)
+	b.Sent(root, "v", 1<<18)
+	good := Vouch{Root: root, By: "v", For: "p", Bytes: 1 << 10, At: start}
+	with := func(f func(*Vouch)) Vouch {
+		v := good
+		f(&v)
+		return v
+	}
+	other := cid.MustParse("bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e")
+	for name, tc := range map[string]struct {
+		v    Vouch
+		want error
+	}{
+		"stolen":             {with(func(v *Vouch) { v.For = "q" }), errStranger},
+		"for itself":         {with(func(v *Vouch) { v.By = "p" }), errSelf},
+		"another swarm":      {with(func(v *Vouch) { v.Root = other }), errRoot},
+		"more than there is": {with(func(v *Vouch) { v.Bytes = 1 << 22 }), errBytes},
+		"negative":           {with(func(v *Vouch) { v.Bytes = -1 }), errBytes},
+		"old":                {with(func(v *Vouch) { v.At = start.Add(-time.Hour) }), errStale},
+		"from the future":    {with(func(v *Vouch) { v.At = start.Add(time.Hour) }), errFuture},
+	} {
+		if err := b.Vouch(start, "p", tc.v); !errors.Is(err, tc.want) || !errors.Is(err, ErrVouch) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for range 3 { // repeating changes nothing
+		if err := b.Vouch(start, "p", good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := b.Credit(root, "p"); c != 1<<10 {
+		t.Errorf("credit %d", c)
+	}
+	if err := b.Vouch(start, "p", with(func(v *Vouch) { v.Bytes, v.At = 1, start.Add(-time.Second) })); err != nil {
+		t.Errorf("an older one: %v", err)
+	}
+	if err := b.Vouch(start, "p", with(func(v *Vouch) { v.Bytes, v.At = 1, start.Add(time.Second) })); !errors.Is(err, errBackwards) {
+		t.Errorf("a later one of less: %v", err)
+	}
+	if c := b.Credit(root, "p"); c != 1<<10 {
+		t.Errorf("credit %d", c)
+	}
+}
+
+func TestVouchesAreBounded(t *testing.T) {
+	b := NewBook(0)
+	s := b.Join(root, 1<<40, true)
+	b.Sent(root, "v", 1<<20)
+	many := 0
+	for i := range 3 * MaxVouches {
+		p := peer.ID(fmt.Sprint("p", i))
+		if b.Vouch(start, p, Vouch{Root: root, By: "v", For: p, Bytes: 1, At: start}) == nil {
+			many++
+		}
+	}
+	if many != MaxVouches {
+		t.Errorf("one peer vouches for %d", many)
+	}
+	for i := range 5 * MaxVouchers {
+		b.Sent(root, peer.ID(fmt.Sprint("m", i)), 1)
+	}
+	if len(s.members) > MaxVouchers {
+		t.Errorf("%d members", len(s.members))
+	}
+}
+
+// TestVouchedNeverExceedsPower is the bound on what a clique can gain: whatever
+// its members say of each other, the credit of all of them together is no more
+// than the power of those who spoke, so with a node that fetches no more than
+// what they gave it, and with a seed no more than what it sent them, and none once
+// each had everything from it.
+func TestVouchedNeverExceedsPower(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		b := NewBook(0)
+		complete := rng.IntN(2) == 0
+		size := int64(1 + rng.IntN(1<<20))
+		s := b.Join(root, size, complete)
+		ids := make([]peer.ID, 2+rng.IntN(10))
+		for i := range ids {
+			ids[i] = peer.ID(fmt.Sprint(i))
+		}
+		for range 300 {
+			v, p := ids[rng.IntN(len(ids))], ids[rng.IntN(len(ids))]
+			switch rng.IntN(4) {
+			case 0:
+				b.Sent(root, v, rng.Int64N(size))
+			case 1:
+				b.Received(root, v, rng.Int64N(size/8+1))
+			default:
+				_ = b.Vouch(start, p, Vouch{Root: root, By: v, For: p, Bytes: rng.Int64N(2 * size), At: start})
+			}
+		}
+		var credit, power int64
+		for _, p := range ids {
+			credit += s.Vouched(p)
+			if m := s.members[p]; m != nil {
+				power += s.power(m)
+			}
+		}
+		if credit > power {
+			t.Errorf("seed %d: credit %d of power %d", seed, credit, power)
+		}
+	}
+}
+
+// FuzzCredit lets anything wait: the rule names somebody who does, or nobody.
+func FuzzCredit(f *testing.F) {
+	f.Add(uint64(1), true)
+	f.Add(uint64(2), false)
+	f.Fuzz(func(t *testing.T, seed uint64, complete bool) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		b := NewBook(8)
+		b.Join(root, 1<<20, complete)
+		rules := []Choker{NewCredit(b, CreditConfig{}), &RoundRobin{}, &LowestDeficit{Book: b, Vouches: true}, &TitForTat{Book: b, Slots: 2, Every: time.Second, Lot: rng.IntN}}
+		now := start
+		for range 200 {
+			now = now.Add(time.Duration(rng.Int64N(1e9)))
+			who := make([]Candidate, 1+rng.IntN(10))
+			for i := range who {
+				who[i] = Candidate{Peer: peer.ID(fmt.Sprint(rng.IntN(20))), Bytes: rng.IntN(1 << 20)}
+				b.Received(root, who[i].Peer, rng.Int64N(1<<20)-1<<18)
+			}
+			for _, r := range rules {
+				i, wait := r.Next(now, who)
+				if i < -1 || i >= len(who) || wait < 0 {
+					t.Fatalf("%T: %d of %d, %v", r, i, len(who), wait)
+				}
+				if i >= 0 {
+					b.Sent(root, who[i].Peer, int64(who[i].Bytes))
+				}
+			}
+		}
+	})
+}
