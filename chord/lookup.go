@@ -126,6 +126,10 @@ func (l *lookup) advance() {
 			return
 		}
 	}
+	if l.own && !waited && l.placed() {
+		l.finish()
+		return
+	}
 	if o := l.nextGuess(); o != nil && inTime < l.m.cfg.Lookup.Alpha && l.ask(o, true) {
 		o.blind = true
 		l.guesses++
@@ -147,6 +151,14 @@ func (l *lookup) advance() {
 	default:
 		l.finish()
 	}
+}
+
+// placed reports whether a lookup of this node's own place has found who stands
+// before it: the nearest that lives has answered, and knows nobody in between.
+// Where it takes this node for its successor, no other owner is ever named.
+func (l *lookup) placed() bool {
+	i := slices.IndexFunc(l.list, func(c *candidate) bool { return c.state != failed })
+	return i >= 0 && l.list[i].state == replied && l.list[i].covers
 }
 
 // refill is called when nobody is left to be asked: it takes in whom else this

@@ -6,6 +6,8 @@ import (
 
 	"ringswap/chord"
 	"ringswap/internal/sim"
+	"ringswap/overlay"
+	"ringswap/overlay/overlaytest"
 )
 
 // TestHalfDead: half of the nodes die at once and nobody mends the ring (ToN,
@@ -28,4 +30,29 @@ func TestHalfDead(t *testing.T) {
 			t.Errorf("seed %d: %d of %d lookups failed", seed, r.Failed, r.Lookups)
 		}
 	}
+}
+
+// TestOwnPlaceTakesFewRequests: a node in a ring that is as it should be looks up
+// its own place on the way there alone: the one before it ends the search.
+func TestOwnPlaceTakesFewRequests(t *testing.T) {
+	const nodes, minutes = 60, 10
+	w := newTown(t, 31, func(cfg *chord.Config) {
+		cfg.Ring.Successors, cfg.Ring.SelfLookup = 8, 10*time.Second
+		cfg.Fingers.Refresh, cfg.Cache.Entries = -1, 20
+	})
+	w.grow(nodes)
+	finds := 0
+	w.Lost = func(_, _ *overlaytest.Node, msg overlay.Message) bool {
+		if _, ok := msg.(*chord.FindRequest); ok {
+			finds++
+		}
+		return false
+	}
+	w.RunFor(minutes * time.Minute)
+	each := float64(finds) / (nodes * minutes * 6)
+	t.Logf("%.2f requests a lookup", each)
+	if each > 4 {
+		t.Errorf("%.2f requests for a node's own place", each)
+	}
+	w.settled()
 }
