@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"math"
 	"slices"
 
 	"ringswap/overlay"
@@ -124,9 +125,13 @@ func (g *fingerSearch) over(l *lookup) {
 	if m.cfg.Fingers.Candidates < 0 {
 		return
 	}
+	best := g.f.least(g.lo, g.width)
 	for _, c := range l.trace().Closest {
 		if c.ID == o.c.ID || m.admit(&c) != nil || !g.inside(c.ID) {
 			continue
+		}
+		if e := m.index.find(c.ID); e != nil && e.rtt != 0 && e.rtt >= best {
+			continue // it would lose
 		}
 		m.ask(&c, &PingRequest{}, func(_ Message, err error) {
 			if err == nil {
@@ -134,6 +139,19 @@ func (g *fingerSearch) over(l *lookup) {
 			}
 		})
 	}
+}
+
+// least is the least known round trip to a finger of an interval, in an entry's
+// units; the greatest there is if none is known.
+func (f *fingers) least(lo, width overlay.ID) uint16 {
+	best := uint16(math.MaxUint16)
+	from, to := f.m.index.stretch(lo, width)
+	for i := from; i < to; i++ {
+		if e := &f.m.index.list[i]; e.roles&finger != 0 && e.rtt != 0 {
+			best = min(best, e.rtt)
+		}
+	}
+	return best
 }
 
 // inside reports whether a node is in the interval.
