@@ -34,9 +34,10 @@ type ring struct {
 	// joining and stabilizing are set while they run, and counted so that an
 	// answer to an earlier run is recognized.
 	joining, stabilizing bool
-	changed              bool // since the last stabilization began
-	moved                bool // this node's addresses changed since it last told its successor
-	check                int  // the next node of the list to be contacted
+	changed              bool      // since the last stabilization began
+	moved                bool      // this node's addresses changed since it last told its successor
+	check                int       // the next node of the list to be contacted
+	checked              time.Time // when it last was
 }
 
 // start sets the first alarms.

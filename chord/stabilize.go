@@ -281,9 +281,15 @@ func (r *ring) checkPredecessor() {
 }
 
 // checkList contacts some nodes of the list beyond the first, in turn. The list
-// is hearsay beyond its first node; whoever does not answer leaves it.
+// is hearsay beyond its first node; whoever does not answer leaves it. Rounds that
+// follow a change closely do without: they are about the neighbours, and the list
+// is checked as often as its length and the usual pace have it.
 func (r *ring) checkList() {
 	m := r.m
+	if m.now.Sub(r.checked) < m.cfg.Ring.Stabilize/2 {
+		return
+	}
+	r.checked = m.now
 	for range min(m.cfg.Ring.Checks, len(r.succ)-1) {
 		r.check++
 		m.ask(r.succ[1+r.check%(len(r.succ)-1)], &PingRequest{}, nil)
