@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,16 @@ var cityWeight = func() (sum int) {
 	return sum
 }()
 
+// cityAt is the city of each part of the weight, in the order of the cities: a
+// node's city takes one look.
+var cityAt = func() []uint8 {
+	at := make([]uint8, 0, cityWeight)
+	for i, c := range cities {
+		at = append(at, slices.Repeat([]uint8{uint8(i)}, c.weight)...)
+	}
+	return at
+}()
+
 // cityDelay is one way between two cities, without access.
 var cityDelay = func() (table [len(cities)][len(cities)]time.Duration) {
 	const (
@@ -69,12 +80,7 @@ func (c Cities) seed(seed uint64) Latency { c.key = seed; return c }
 func (c Cities) place(n uint32) (city int, access time.Duration) {
 	h := mix(c.key, uint64(n))
 	access = time.Millisecond + time.Duration(h>>40)*10*time.Millisecond>>24
-	left := int(h&(1<<32-1)) * cityWeight >> 32
-	for left >= cities[city].weight {
-		left -= cities[city].weight
-		city++
-	}
-	return city, access
+	return int(cityAt[int(h&(1<<32-1))*cityWeight>>32]), access
 }
 
 // Mean implements [Latency].
