@@ -66,7 +66,7 @@ func (l *lookup) vain(o *candidate) (n int) {
 
 // trace is the course of an ended lookup with what it found.
 func (l *lookup) trace() overlay.Path {
-	path := overlay.Path{Key: l.target, Steps: l.steps}
+	path := overlay.Path{Key: l.target, Steps: l.steps, Recursive: l.recursion != nil && l.recursion.done}
 	o := l.owner()
 	if o == nil {
 		return path

@@ -18,6 +18,7 @@ type recursion struct {
 	routes []route
 	passed []*candidate // who was asked to pass it on, in this order
 	over   bool         // given up
+	done   bool         // the result came this way
 	alarm  *alarm.Alarm // the end of patience
 }
 
@@ -144,6 +145,7 @@ func (r *recursion) came(first *candidate, owner *overlay.Contact, msg *ResultRe
 	l := r.l
 	via := first
 	took := l.m.roundTripTo(first.c)
+	r.overtaken(first, took, len(msg.Trace) == 0)
 	for i := range msg.Trace {
 		if i > 0 {
 			via = l.shown(msg.Trace[i].Node, via, took)
@@ -160,7 +162,27 @@ func (r *recursion) came(first *candidate, owner *overlay.Contact, msg *ResultRe
 		o.step, o.via = l.shown(owner, via, took).step, via
 	}
 	o.state, o.sure, o.blind, o.next = replied, true, false, msg.Owners
+	r.done = true
 	l.finish()
+}
+
+// overtaken settles the steps of those to whom the lookup was handed and who have
+// not acknowledged it yet. A result says that the first on its way has it: usual
+// is the round trip to it, unless it is the owner itself, which just answered.
+func (r *recursion) overtaken(first *candidate, usual time.Duration, owner bool) {
+	for _, c := range r.passed {
+		if c.state != waiting {
+			continue
+		}
+		step := &r.l.steps[c.step]
+		step.Took = r.l.m.now.Sub(r.l.start) - step.Sent
+		switch {
+		case c != first:
+			step.Err = overlay.ErrCanceled
+		case !owner && usual > 0:
+			step.Took = min(step.Took, usual)
+		}
+	}
 }
 
 // shown notes a node on the way of a lookup that others passed on. took is the

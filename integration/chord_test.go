@@ -106,8 +106,10 @@ type lookup struct {
 		ID       string
 		Hop, Via int
 		Past     bool
+		MS       float64
 		Error    string
 	}
+	Recursive bool
 }
 
 // smallerThan fails the test if a daemon takes more memory than so many bytes.

@@ -141,7 +141,7 @@ func names(daemons []*daemon) (list []string) {
 }
 
 // group starts n daemons that enter through each other, and no one else.
-func (w *world) group(prefix string, n int) []*daemon {
+func (w *world) group(prefix string, n int, flags ...string) []*daemon {
 	w.t.Helper()
 	var all []*daemon
 	for i := range n {
@@ -149,7 +149,7 @@ func (w *world) group(prefix string, n int) []*daemon {
 		if i > 0 {
 			via = all[(i-1)/2].bootstrap() // a tree, so that nobody knows all
 		}
-		all = append(all, w.start(fmt.Sprint(prefix, i), via...))
+		all = append(all, w.start(fmt.Sprint(prefix, i), slices.Concat(flags, via)...))
 	}
 	return all
 }

@@ -34,6 +34,9 @@ type Path struct {
 	// Hops is the number of requests in the longest chain of referrals that led
 	// to the nearest node found: 0 if it was known from the start.
 	Hops int
+	// Recursive says that other nodes passed the lookup on, and the last of them
+	// answered. Steps with a Via are then as those nodes told.
+	Recursive bool
 }
 
 // Step is one request of a lookup.

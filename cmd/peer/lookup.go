@@ -50,7 +50,11 @@ func lookup(ctx context.Context, in *invocation) error {
 }
 
 func printLookup(w io.Writer, l node.Lookup) {
-	fmt.Fprintf(w, "key %s on %s\n", l.Key, l.Overlay)
+	how := ""
+	if l.Recursive {
+		how = ", passed on from node to node"
+	}
+	fmt.Fprintf(w, "key %s on %s%s\n", l.Key, l.Overlay, how)
 	if len(l.Trace) > 0 {
 		t := newTable(w, "  HOP", "NODE", "VIA", "DISTANCE LEFT", "", "ROUND TRIP", "SENT AT", "NEW", "")
 		for _, step := range l.Trace {

@@ -33,7 +33,7 @@ func (n *Node) Lookup(ctx context.Context, req LookupRequest) (Lookup, error) {
 		}
 		return Lookup{}, failure(KindFailed, err, "peer status", "cannot look up %s", req.Key)
 	}
-	l := Lookup{Overlay: n.cfg.Overlay, Key: path.Key.String(), Hops: path.Hops, RPCs: path.RPCs(), MS: ms(took), Closest: []PeerAddrs{}}
+	l := Lookup{Overlay: n.cfg.Overlay, Key: path.Key.String(), Hops: path.Hops, RPCs: path.RPCs(), MS: ms(took), Closest: []PeerAddrs{}, Recursive: path.Recursive}
 	for _, c := range path.Closest {
 		l.Closest = append(l.Closest, PeerAddrs{ID: c.Peer.String(), Addrs: texts(c.Addrs)})
 	}
@@ -50,7 +50,7 @@ func trace(o routing, path overlay.Path) []LookupStep {
 	steps := make([]LookupStep, 0, len(path.Steps))
 	for _, s := range path.Steps {
 		d, past := o.left(s.To.ID, path.Key), false
-		if back := o.left(path.Key, s.To.ID); back.Compare(d) < 0 && responsible(path, s.To.ID) {
+		if back := o.left(path.Key, s.To.ID); back != d && stopsAt(path, s.To.ID, back.Compare(d) < 0) {
 			d, past = back, true
 		}
 		step := LookupStep{
@@ -66,8 +66,12 @@ func trace(o routing, path overlay.Path) []LookupStep {
 	return steps
 }
 
-func responsible(path overlay.Path, id overlay.ID) bool {
-	return slices.ContainsFunc(path.Closest, func(c overlay.Contact) bool { return c.ID == id })
+// stopsAt reports whether a node counts as one of those that the lookup was after:
+// the first of them does, the others where the way back to the key is the shorter
+// one, since in a small network they are also those before it.
+func stopsAt(path overlay.Path, id overlay.ID, shorter bool) bool {
+	at := slices.IndexFunc(path.Closest, func(c overlay.Contact) bool { return c.ID == id })
+	return at == 0 || at > 0 && shorter
 }
 
 // parseKey reads a CID, a peer ID, or any other text as a raw key. A peer ID

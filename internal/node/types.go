@@ -231,13 +231,16 @@ type LookupRequest struct {
 
 // Lookup is the course and the result of a lookup.
 type Lookup struct {
-	Overlay string       `json:"overlay"`
-	Key     string       `json:"key"` // the place in the keyspace, hexadecimal
-	Closest []PeerAddrs  `json:"closest"`
-	Hops    int          `json:"hops"`
-	RPCs    int          `json:"rpcs"`
-	MS      float64      `json:"ms"`
-	Trace   []LookupStep `json:"trace,omitempty"`
+	Overlay string      `json:"overlay"`
+	Key     string      `json:"key"` // the place in the keyspace, hexadecimal
+	Closest []PeerAddrs `json:"closest"`
+	Hops    int         `json:"hops"`
+	RPCs    int         `json:"rpcs"`
+	MS      float64     `json:"ms"`
+	// Recursive says that the nodes on the way passed the lookup on by themselves;
+	// what the trace tells beyond the first hop is then their word.
+	Recursive bool         `json:"recursive,omitempty"`
+	Trace     []LookupStep `json:"trace,omitempty"`
 }
 
 // PeerAddrs names a node.
