@@ -7,7 +7,7 @@ import (
 )
 
 // Preload puts contacts into the table as if they had just answered, without
-// asking them. It is for simulators that build a large network at once; they
+// asking them, and as if upkeep had gone on for long. It is for simulators that build a large network at once; they
 // share the contacts, which must not change and differ from each other. It returns
 // how many were taken.
 func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
@@ -21,7 +21,21 @@ func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
 		}
 	}
 	m.table.joined, m.table.promoted, m.table.left = nil, nil, nil
+	m.upkeep.aged(now)
 	return m.table.size
+}
+
+// aged has upkeep stand where it does at a random moment of a long life.
+func (u *upkeep) aged(now time.Time) {
+	refresh := u.m.cfg.Table.Refresh
+	if refresh < 0 {
+		return
+	}
+	ago := func() time.Time { return now.Add(-time.Duration(u.m.cfg.Rand.Int64N(int64(refresh)))) }
+	u.joined, u.selfLooked = now.Add(-2*refresh), ago()
+	for d := range u.m.table.buckets {
+		u.m.table.buckets[d].looked = stampOf(ago())
+	}
 }
 
 // fill puts contacts into an empty table at once: what seen would come to, in a

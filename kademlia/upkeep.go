@@ -42,7 +42,9 @@ func (u *upkeep) start() {
 	if u.alarm != nil || m.cfg.Table.Refresh < 0 {
 		return
 	}
-	u.selfLooked, u.joined = m.now, m.now
+	if u.joined.IsZero() {
+		u.selfLooked, u.joined = m.now, m.now
+	}
 	u.alarm = m.after(m.jitter(u.every()), u.round)
 }
 
