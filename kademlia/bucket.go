@@ -1,6 +1,7 @@
 package kademlia
 
 import (
+	"encoding/binary"
 	"time"
 
 	"ringswap/overlay"
@@ -10,9 +11,20 @@ import (
 // of millions of them, and shares the contacts.
 type entry struct {
 	c     *overlay.Contact
-	seen  stamp // the last sign of life
-	tried stamp // the last time that it was asked and did not answer
-	fails uint8 // requests in a row without an answer; stops counting at 255
+	seen  stamp  // the last sign of life
+	tried stamp  // the last time that it was asked and did not answer
+	tail  uint32 // of c's ID: most searches need not look at the contact
+	fails uint8  // requests in a row without an answer; stops counting at 255
+}
+
+// entryOf makes the entry of a contact that gave a sign of life.
+func entryOf(c *overlay.Contact, seen stamp) entry {
+	return entry{c: c, seen: seen, tail: tailOf(&c.ID)}
+}
+
+// tailOf is the last 32 bits of an ID. In one bucket the first ones are the same.
+func tailOf(id *overlay.ID) uint32 {
+	return binary.BigEndian.Uint32(id[overlay.IDBytes-4:])
 }
 
 // silent reports whether the contact failed to answer last time.
@@ -56,8 +68,9 @@ func remove(list []entry, i int) []entry {
 
 // index finds a contact in a list, or returns -1.
 func index(list []entry, id overlay.ID) int {
+	tail := tailOf(&id)
 	for i := range list {
-		if list[i].c.ID == id {
+		if list[i].tail == tail && list[i].c.ID == id {
 			return i
 		}
 	}

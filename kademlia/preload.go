@@ -67,7 +67,7 @@ func (t *table) fill(now stamp, contacts []*overlay.Contact, ok func(*overlay.Co
 			continue
 		}
 		b := &t.buckets[t.depthOf(c.ID)]
-		b.live = append(b.live, entry{c: c, seen: now})
+		b.live = append(b.live, entryOf(c, now))
 		t.size++
 	}
 	t.settle()

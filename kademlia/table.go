@@ -116,7 +116,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 	if !t.diverse(c) {
 		return
 	}
-	e := entry{c: c, seen: now}
+	e := entryOf(c, now)
 	if i := b.worst(); i >= 0 && len(b.live) >= t.cfg.BucketSize {
 		t.left = append(t.left, b.live[i].c)
 		b.live = remove(b.live, i)
@@ -242,7 +242,7 @@ func (t *table) promote(b *bucket) bool {
 func (t *table) offer(now stamp, c *overlay.Contact) {
 	b := &t.buckets[t.depthOf(c.ID)]
 	if c.ID != t.self && index(b.live, c.ID) < 0 && t.diverse(c) {
-		b.keepSpare(entry{c: c, seen: now}, t.cfg.Spares)
+		b.keepSpare(entryOf(c, now), t.cfg.Spares)
 	}
 }
 
