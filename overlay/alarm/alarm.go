@@ -14,6 +14,7 @@ import (
 // its events. The zero value is ready.
 type Clock struct {
 	now    time.Time
+	next   time.Time // what Next returns, which is asked after every event
 	heap   alarms
 	seq    uint64
 	closed bool
@@ -51,6 +52,7 @@ func (c *Clock) Set(at time.Time, ring func()) *Alarm {
 	a := &Alarm{at: at, seq: c.seq, index: -1, ring: ring}
 	if !c.closed {
 		heap.Push(&c.heap, a)
+		c.look()
 	}
 	return a
 }
@@ -67,6 +69,7 @@ func Jitter(rng *rand.Rand, d time.Duration) time.Duration {
 func (c *Clock) Stop(a *Alarm) {
 	if a.Pending() && a.index < len(c.heap) && c.heap[a.index] == a {
 		heap.Remove(&c.heap, a.index)
+		c.look()
 	}
 }
 
@@ -80,16 +83,20 @@ func (c *Clock) Ring() {
 			return
 		}
 		heap.Pop(&c.heap)
+		c.look()
 		a.ring()
 	}
 }
 
 // Next is when the next alarm is due; the zero time means never.
-func (c *Clock) Next() time.Time {
-	if len(c.heap) == 0 {
-		return time.Time{}
+func (c *Clock) Next() time.Time { return c.next }
+
+// look sets next after the heap has changed.
+func (c *Clock) look() {
+	c.next = time.Time{}
+	if len(c.heap) > 0 {
+		c.next = c.heap[0].at
 	}
-	return c.heap[0].at
 }
 
 // Len is the number of alarms that are to ring.
@@ -100,7 +107,7 @@ func (c *Clock) Close() {
 	for _, a := range c.heap {
 		a.index = -1
 	}
-	c.heap, c.closed = nil, true
+	c.heap, c.next, c.closed = nil, time.Time{}, true
 }
 
 type alarms []*Alarm
