@@ -12,8 +12,12 @@ type View struct {
 	Self        overlay.Contact
 	Server      bool
 	Predecessor *overlay.Contact // nil if there is none
-	Successors  []ContactView    // the nearest first
-	Fingers     []ContactView    // the nearest first; successors are not repeated
+	// PredecessorSeen and PredecessorTrip are to it what Seen and RoundTrip are to
+	// the others.
+	PredecessorSeen time.Time
+	PredecessorTrip time.Duration
+	Successors      []ContactView // the nearest first
+	Fingers         []ContactView // the nearest first; successors are not repeated
 	// Cached is the number of contacts that are neither; Entries that of all.
 	Cached, Entries int
 	// Provided is the number of keys that this node announces; Keys, Records and
@@ -58,7 +62,14 @@ func (m *Machine) View() View {
 	}
 	if p := m.ring.pred; p != nil {
 		copied := *p
-		v.Predecessor = &copied
+		v.Predecessor, v.PredecessorSeen = &copied, m.ring.predSeen
+		if e := m.index.find(p.ID); e != nil {
+			seen := e.view()
+			v.PredecessorTrip = seen.RoundTrip
+			if seen.Seen.After(v.PredecessorSeen) {
+				v.PredecessorSeen = seen.Seen
+			}
+		}
 	}
 	for i := range m.index.list {
 		e := &m.index.list[i]

@@ -146,3 +146,18 @@ func TestPinAndCollect(t *testing.T) {
 		t.Errorf("gc reclaimed %d bytes of a pin of 2 MiB", reclaimed.Bytes)
 	}
 }
+
+// A node whose only way in leads into another overlay, or another network, says so
+// and what to try.
+func TestWrongNeighbours(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a")
+	ring := w.start("ring", append(a.bootstrap(), "--overlay", "chord")...)
+	words := []string{"overlay is kademlia and this node's is chord", "try", "--overlay kademlia"}
+	w.fails(1, words, ring.repo, "lookup", "anything")
+	w.fails(1, words, ring.repo, "providers", nobodysCid)
+	w.fails(0, words, ring.repo, "status")
+	alone := w.start("alone", append(a.bootstrap(), "--network", w.network+"-other")...)
+	words = []string{"network is " + w.network + " and this node's is " + w.network + "-other", "--network " + w.network}
+	w.fails(1, words, alone.repo, "lookup", "anything")
+}

@@ -104,7 +104,7 @@ func (n *Node) Providers(ctx context.Context, text string) iter.Seq2[Provider, e
 		switch {
 		case any:
 		case errors.Is(err, overlay.ErrNoPeers):
-			yield(Provider{}, noPeers("cannot look for providers of %s", ref.root))
+			yield(Provider{}, n.noPeers(ctx, "cannot look for providers of %s", ref.root))
 		case err == nil || errors.Is(err, overlay.ErrNotFound):
 			yield(Provider{}, notFound(ref.root, "the responsible nodes know of none"))
 		default:

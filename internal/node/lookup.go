@@ -29,7 +29,7 @@ func (n *Node) Lookup(ctx context.Context, req LookupRequest) (Lookup, error) {
 	took := time.Since(begin)
 	if err != nil {
 		if errors.Is(err, overlay.ErrNoPeers) {
-			return Lookup{}, noPeers("cannot look up %s", req.Key)
+			return Lookup{}, n.noPeers(ctx, "cannot look up %s", req.Key)
 		}
 		return Lookup{}, failure(KindFailed, err, "peer status", "cannot look up %s", req.Key)
 	}
@@ -88,10 +88,6 @@ func parseKey(text string) (overlay.Key, error) {
 		return overlay.PeerKey(p), nil
 	}
 	return overlay.RawKey([]byte(text)), nil
-}
-
-func noPeers(what string, args ...any) error {
-	return failure(KindFailed, overlay.ErrNoPeers, "peer run --bootstrap MULTIADDR", what, args...)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -48,6 +48,7 @@ func (c chordRouting) view(now time.Time, r *Ring) {
 	r.Kept = Kept{Provided: v.Provided, Keys: v.Keys, Records: v.Records, Values: v.Values}
 	if p := v.Predecessor; p != nil {
 		before := ringPeer(*p, v.Self.ID.Sub(p.ID))
+		before.RTT, before.Seen = ms(v.PredecessorTrip), ago(now, v.PredecessorSeen)
 		r.Predecessor = &before
 	}
 	for _, s := range v.Successors {

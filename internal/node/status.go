@@ -45,6 +45,11 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	if err := n.net.inspect(ctx, func(o routing) { s.TablePeers, s.OverlayServer = o.role() }); err != nil {
 		return Status{}, failure(KindFailed, err, "", "the overlay does not answer")
 	}
+	if s.TablePeers == 0 {
+		if why, try := n.strangers(); why != "" {
+			s.Notices = append(s.Notices, why+"; try: "+try)
+		}
+	}
 	if s.Refused, err = n.refusals(ctx); err != nil {
 		return Status{}, err
 	}
