@@ -47,7 +47,7 @@ func TestRecursive(t *testing.T) {
 			t.Errorf("lookup %d found something else than the oracle", i)
 		}
 		for k, s := range p.Steps {
-			if s.Via != k-1 || s.Hop != k+1 || s.Err != nil || s.Took <= 0 || !p.Recursive {
+			if s.Via != k-1 || s.Hop != k+1 || s.Err != nil || k == 0 && s.Took <= 0 || !p.Recursive {
 				t.Errorf("lookup %d: step %d is %+v", i, k, s)
 			}
 		}

@@ -59,7 +59,7 @@ func printLookup(w io.Writer, l node.Lookup) {
 		t := newTable(w, "  HOP", "NODE", "VIA", "DISTANCE LEFT", "", "ROUND TRIP", "SENT AT", "NEW", "")
 		for _, step := range l.Trace {
 			t.row(fmt.Sprintf("  %d", step.Hop), short(step.ID), via(l.Trace, step.Via),
-				distance(step), fmt.Sprintf("%d bits", step.Distance), ms(step.MS), ms(step.SentMS), fmt.Sprint(step.Learned), step.Error)
+				distance(step), fmt.Sprintf("%d bits", step.Distance), tripOf(l, step), ms(step.SentMS), fmt.Sprint(step.Learned), step.Error)
 		}
 		t.flush()
 	}
@@ -77,6 +77,15 @@ func via(trace []node.LookupStep, i int) string {
 		return "known"
 	}
 	return short(trace[i].ID)
+}
+
+// tripOf is the round trip of a step, as far as it is known: those on the way of a
+// lookup that was passed on tell what they measured before.
+func tripOf(l node.Lookup, s node.LookupStep) string {
+	if l.Recursive && s.MS == 0 {
+		return "-"
+	}
+	return ms(s.MS)
 }
 
 // distance is what was left at a step.
