@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"ringswap/internal/sim"
@@ -168,7 +169,13 @@ func (s *Speed) atRest(overlay string) (*SpeedResult, error) {
 	}, err
 }
 
+// churnGarbage is by how much the heap grows under churn before garbage is
+// collected, in per cent. Nearly all of it are machines, which live; going
+// through them a quarter as often saves a fifth of the time.
+const churnGarbage = 400
+
 func (s *Speed) underChurn(overlay string) (*SpeedResult, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(churnGarbage))
 	var machines sim.Overlay = sim.Kademlia{}
 	if overlay == "chord" {
 		machines = sim.Chord{}
