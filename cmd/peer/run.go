@@ -25,7 +25,11 @@ then need not start a node of their own. It prints its addresses and a line
 Examples:
    peer run
    peer run --bootstrap /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...
-   peer run --limit-up 2MB --network friends`,
+   peer run --limit-up 2MB --network friends
+   peer run --overlay chord --recursive --bootstrap MULTIADDR
+
+All nodes of a network run the same overlay. A node whose way in leads into
+another one says so: peer status.`,
 		Flags: append(nodeFlags(), &cli.StringSliceFlag{
 			Name: "tracker", EnvVars: []string{"PEER_TRACKER"}, Hidden: true,
 			Usage: "not in this version",
