@@ -52,11 +52,13 @@ var liveOverlays = map[string]*liveOverlay{
 	"kademlia": {
 		protocol: "kad/1.0.0", codec: kademlia.Codec{},
 		machine: func(self overlay.Contact, rng *rand.Rand) (overlay.Machine, error) {
-			return kademlia.New(kademlia.Config{Self: self, Server: true, Rand: rng})
+			return kademlia.New(kademlia.Config{Self: self, Server: true, Rand: rng, K: liveBucket})
 		},
 		entries: func(m overlay.Machine) int { return m.(*kademlia.Machine).View().Contacts },
 		sooner:  func(key, a, b overlay.ID) bool { return key.Closer(a, b) },
-		settled: func(overlay.Machine, int) bool { return true },
+		settled: func(m overlay.Machine, n int) bool {
+			return m.(*kademlia.Machine).View().Contacts >= min(liveBucket, n-1)
+		},
 	},
 	"chord": {
 		protocol: "chord/1.0.0", codec: chord.Codec{},
@@ -75,8 +77,10 @@ var liveOverlays = map[string]*liveOverlay{
 // Limits of a live network: it shares one process's memory and descriptors.
 const (
 	maxLive = 200
-	// The first nodes learn little of the last ones when they look around; they do
-	// it once more.
+	// liveBucket is Kademlia's k. A network of no more nodes knows itself wholly.
+	liveBucket = 20
+	// joinRounds is how often every node joins at least: the first ones learn little
+	// of the last ones when they look around.
 	joinRounds  = 2
 	settleEvery = 300 * time.Millisecond
 	settleAtAll = time.Minute
@@ -103,13 +107,8 @@ func startLive(ctx context.Context, kind *liveOverlay, n int, seed uint64, progr
 		}
 		net.running.Go(func() error { return node.driver.Run(life) })
 	}
-	for range joinRounds {
-		if err := net.join(ctx); err != nil {
-			return net, err
-		}
-		if err := net.settle(ctx); err != nil {
-			return net, err
-		}
+	if err := net.settle(ctx); err != nil {
+		return net, err
 	}
 	fmt.Fprintf(progress, "%d nodes run on loopback\n", n)
 	return net, nil
@@ -158,32 +157,51 @@ func openLive(ctx context.Context, kind *liveOverlay, source *rand.ChaCha8) (*li
 	return node, err
 }
 
-// settle waits until no table has grown for a while.
+// settle lets the nodes join, and join again, until every one has found its place
+// and no table grows any more: a node checks only so many newcomers at once.
 func (net *liveNetwork) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, settleAtAll, errors.New("the nodes' tables do not come to rest"))
+	ctx, cancel := context.WithTimeoutCause(ctx, settleAtAll, errors.New("the nodes do not find their places"))
 	defer cancel()
+	for round := 1; ; round++ {
+		err := net.join(ctx)
+		placed := false
+		if err == nil {
+			placed, err = net.rest(ctx)
+		}
+		switch {
+		case context.Cause(ctx) != nil:
+			return context.Cause(ctx)
+		case err != nil || placed && round >= joinRounds:
+			return err
+		}
+	}
+}
+
+// rest waits until no table has grown for a while, and for longer if not every
+// node has found its place, which it reports.
+func (net *liveNetwork) rest(ctx context.Context) (placed bool, err error) {
+	const calmEnough, patience = 3, 10 // intervals
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
-	for last, calm := -1.0, 0; calm < 3; {
+	for last, calm := -1.0, 0; calm < patience && (calm < calmEnough || !placed); calm++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, ctx.Err()
 		}
 		now, err := net.entriesMean(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
-		placed, err := net.placed(ctx)
-		if err != nil {
-			return err
+		if placed, err = net.placed(ctx); err != nil {
+			return false, err
 		}
-		if calm++; now != last || now == 0 && len(net.nodes) > 1 || !placed {
+		if now != last || now == 0 && len(net.nodes) > 1 {
 			calm = 0
 		}
 		last = now
 	}
-	return nil
+	return placed, nil
 }
 
 // entriesMean is the mean number of contacts in a node's tables.
