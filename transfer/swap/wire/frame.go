@@ -50,13 +50,9 @@ const (
 	TypeCancel Type = 10
 	TypeBlock  Type = 12
 	TypeRefuse Type = 14
-)
 
-// Frame types whose numbers are set aside for what version 1 does not yet do.
-const (
 	TypeChoke   Type = 1
 	TypeUnchoke Type = 3
-	TypeCredit  Type = 5
 	TypeVouch   Type = 7
 	TypePeers   Type = 9
 )

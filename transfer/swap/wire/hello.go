@@ -7,11 +7,11 @@ import (
 // Features is a set of optional abilities. A side uses one only if both named it.
 type Features uint64
 
-// The feature bits that are set aside; version 1 names none of them yet.
+// The features of version 1.
 const (
-	FeatureChoke  Features = 1 << iota // Choke and Unchoke frames
-	FeatureCredit                      // Credit and Vouch frames
-	FeaturePeers                       // Peers frames
+	FeatureChoke Features = 1 << iota // Choke and Unchoke frames
+	FeatureVouch                      // Vouch frames
+	FeaturePeers                      // Peers frames
 )
 
 // Hello is the requester's first frame: what it speaks, and which root this
@@ -29,7 +29,7 @@ func (m Hello) Append(b []byte) []byte {
 	b = appendHead(b, TypeHello, n)
 	b = appendUint(b, m.Version)
 	b = appendUint(b, uint64(m.Features))
-	return appendCid(b, root)
+	return appendBytes(b, root)
 }
 
 // ParseHello parses the body of a Hello frame.
@@ -54,7 +54,8 @@ func ParseHello(b []byte) (m Hello, err error) {
 	return m, nil
 }
 
-func appendCid(b, c []byte) []byte { return append(appendUint(b, uint64(len(c))), c...) }
+// appendBytes appends the length of p and p.
+func appendBytes(b, p []byte) []byte { return append(appendUint(b, uint64(len(p))), p...) }
 
 // takeCid reads a length-prefixed binary CID. It copies what it keeps.
 func takeCid(b []byte) (cid.Cid, []byte, error) {

@@ -17,7 +17,7 @@ func (m Want) Append(b []byte) []byte {
 	n := sizeUint(m.ID) + sizeUint(uint64(len(c))) + len(c) + sizeUint(m.Offset) + sizeUint(m.Length)
 	b = appendHead(b, TypeWant, n)
 	b = appendUint(b, m.ID)
-	b = appendCid(b, c)
+	b = appendBytes(b, c)
 	b = appendUint(b, m.Offset)
 	return appendUint(b, m.Length)
 }

@@ -4,12 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -32,6 +38,11 @@ var parsers = map[Type]func([]byte) (message, error){
 	TypeWant:   func(b []byte) (message, error) { return ParseWant(b) },
 	TypeCancel: func(b []byte) (message, error) { return ParseCancel(b) },
 	TypeRefuse: func(b []byte) (message, error) { return ParseRefuse(b) },
+
+	TypeChoke:   func(b []byte) (message, error) { return ParseChoke(b) },
+	TypeUnchoke: func(b []byte) (message, error) { return ParseUnchoke(b) },
+	TypeVouch:   func(b []byte) (message, error) { return ParseVouch(b) },
+	TypePeers:   func(b []byte) (message, error) { return ParsePeers(b) },
 }
 
 var samples = []struct {
@@ -52,6 +63,28 @@ var samples = []struct {
 	{TypeCancel, Cancel{ID: 77}},
 	{TypeRefuse, Refuse{ID: 77, Reason: ReasonChanged}},
 	{TypeRefuse, Refuse{ID: 0, Reason: 1000}},
+	{TypeChoke, Choke{}},
+	{TypeChoke, Choke{Reason: ChokeCredit, Credit: 1 << 40, Sent: 1<<63 - 1}},
+	{TypeUnchoke, Unchoke{}},
+	{TypeVouch, Vouch{Root: testCid("root"), By: testPeer("a"), For: testPeer("b"), Bytes: 1 << 30, At: 1.7e12, Signature: []byte{1}}},
+	{TypeVouch, Vouch{Root: testCid("root"), By: testPeer("b"), For: testPeer("a"), Signature: bytes.Repeat([]byte{9}, MaxSignature)}},
+	{TypePeers, Peers{Members: []Member{{ID: testPeer("a")}}}},
+	{TypePeers, NewPeers(testMembers(MaxMembers + 5))},
+}
+
+func testPeer(s string) peer.ID { return peer.ID(testCid(s).Hash()) }
+
+// testMembers are n peers with more and longer addresses than fit.
+func testMembers(n int) []peer.AddrInfo {
+	long := ma.StringCast("/dns4/" + strings.Repeat("x", MaxAddr) + "/tcp/1")
+	infos := make([]peer.AddrInfo, n)
+	for i := range infos {
+		infos[i] = peer.AddrInfo{ID: testPeer(fmt.Sprint(i)), Addrs: []ma.Multiaddr{long}}
+		for port := range i {
+			infos[i].Addrs = append(infos[i].Addrs, ma.StringCast(fmt.Sprintf("/ip4/10.0.0.1/udp/%d/quic-v1", port)))
+		}
+	}
+	return infos
 }
 
 // body takes the one frame in b apart.
@@ -129,7 +162,7 @@ func TestBlockRoundTrip(t *testing.T) {
 
 func TestRefusesWhatTheFormatForbids(t *testing.T) {
 	c := testCid("x").Bytes()
-	withCid := func(pre []byte, post ...byte) []byte { return append(appendCid(pre, c), post...) }
+	withCid := func(pre []byte, post ...byte) []byte { return append(appendBytes(pre, c), post...) }
 	big := appendUint(nil, MaxBlock+1)
 	for name, tc := range map[string]struct {
 		t Type
@@ -164,6 +197,26 @@ func TestRefusesWhatTheFormatForbids(t *testing.T) {
 		"want trailing":              {TypeWant, withCid([]byte{1}, 0, 1, 0)},
 		"cancel trailing":            {TypeCancel, []byte{1, 1}},
 		"refuse short":               {TypeRefuse, []byte{1}},
+		"choke short":                {TypeChoke, []byte{1, 1}},
+		"choke trailing":             {TypeChoke, []byte{1, 1, 1, 1}},
+		"unchoke with a body":        {TypeUnchoke, []byte{0}},
+		"vouch empty":                {TypeVouch, nil},
+		"vouch for itself":           {TypeVouch, vouchBody(func(v *Vouch) { v.For = v.By })},
+		"vouch without signature":    {TypeVouch, vouchBody(func(v *Vouch) { v.Signature = nil })},
+		"vouch signature too long":   {TypeVouch, vouchBody(func(v *Vouch) { v.Signature = make([]byte, MaxSignature+1) })},
+		"vouch by no peer":           {TypeVouch, vouchBody(func(v *Vouch) { v.By = "nobody" })},
+		"vouch by an empty peer":     {TypeVouch, vouchBody(func(v *Vouch) { v.By = "" })},
+		"vouch peer too long":        {TypeVouch, vouchBody(func(v *Vouch) { v.By = longPeer(MaxPeerID + 1) })},
+		"vouch trailing":             {TypeVouch, append(vouchBody(func(*Vouch) {}), 0)},
+		"peers empty":                {TypePeers, nil},
+		"peers too many":             {TypePeers, peersBody(testIDs(MaxMembers + 1)...)},
+		"peers out of order":         {TypePeers, peersBody(testIDs(2)[1], testIDs(2)[0])},
+		"peers twice":                {TypePeers, peersBody(testIDs(1)[0], testIDs(1)[0])},
+		"peers too many addresses":   {TypePeers, appendUint(appendBytes(nil, []byte(testPeer("a"))), MaxMemberAddrs+1)},
+		"peers empty address":        {TypePeers, append(appendBytes(nil, []byte(testPeer("a"))), 1, 0)},
+		"peers address missing":      {TypePeers, append(appendBytes(nil, []byte(testPeer("a"))), 1)},
+		"peers address too long":     {TypePeers, appendBytes(append(appendBytes(nil, []byte(testPeer("a"))), 1), make([]byte, MaxAddr+1))},
+		"peers no id":                {TypePeers, []byte{3, 1, 2, 3, 0}},
 	} {
 		if m, err := parsers[tc.t](tc.b); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %#v, %v", name, m, err)
@@ -212,6 +265,97 @@ func TestReaderBounds(t *testing.T) {
 	}
 }
 
+func vouchBody(f func(*Vouch)) []byte {
+	v := Vouch{Root: testCid("root"), By: testPeer("a"), For: testPeer("b"), Bytes: 1, At: 2, Signature: []byte{3}}
+	f(&v)
+	return appendBytes(v.signed(""), v.Signature)
+}
+
+// longPeer is an ID of n bytes: an identity hash.
+func longPeer(n int) peer.ID {
+	h, err := mh.Encode(make([]byte, n-2), mh.IDENTITY)
+	if err != nil {
+		panic(err)
+	}
+	return peer.ID(h)
+}
+
+func testIDs(n int) (ids []peer.ID) {
+	for i := range n {
+		ids = append(ids, testPeer(fmt.Sprint(i)))
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func peersBody(ids ...peer.ID) (b []byte) {
+	for _, id := range ids {
+		b = append(appendBytes(b, []byte(id)), 0)
+	}
+	return b
+}
+
+func TestVouchSignature(t *testing.T) {
+	key, pub, err := crypto.GenerateEd25519Key(iotest.DataErrReader(bytes.NewReader(bytes.Repeat([]byte{7}, 64))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := peer.IDFromPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := Vouch{Root: testCid("root"), By: by, For: testPeer("b"), Bytes: 77, At: 1.7e12}.Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, b := body(t, v.Append(nil))
+	if v, err = ParseVouch(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Verify(pub); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(*Vouch){
+		"another root":  func(v *Vouch) { v.Root = testCid("other") },
+		"another giver": func(v *Vouch) { v.For = testPeer("c") },
+		"more bytes":    func(v *Vouch) { v.Bytes++ },
+		"another time":  func(v *Vouch) { v.At++ },
+		"a bit flipped": func(v *Vouch) { v.Signature = bytes.Clone(v.Signature); v.Signature[9] ^= 4 },
+		"another peer":  func(v *Vouch) { v.By = testPeer("c") },
+	} {
+		forged := v
+		f(&forged)
+		if err := forged.Verify(pub); !errors.Is(err, ErrSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := v.Verify(nil); !errors.Is(err, ErrSignature) {
+		t.Errorf("without a key: %v", err)
+	}
+}
+
+func TestMemberInfo(t *testing.T) {
+	at := func(ss ...string) (as []ma.Multiaddr) {
+		for _, s := range ss {
+			as = append(as, ma.StringCast(s))
+		}
+		return as
+	}
+	relay := "/ip4/10.0.0.1/tcp/1/p2p/" + testPeer("relay").String() + "/p2p-circuit"
+	m := NewMember(peer.AddrInfo{ID: testPeer("a"), Addrs: at("/ip4/10.0.0.1/tcp/1", relay, "/ip4/10.0.0.2/tcp/1/p2p/"+testPeer("b").String())})
+	m.Addrs = append(m.Addrs, []byte{0xff, 0xff, 0x7f, 1, 2, 3}) // of a protocol to come
+	want := peer.AddrInfo{ID: testPeer("a"), Addrs: at("/ip4/10.0.0.1/tcp/1", relay)}
+	if got := m.Info(); got.String() != want.String() {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if b := NewPeers(testMembers(MaxMembers)).Append(nil); len(b) > MaxSkipped {
+		t.Errorf("a Peers frame of %d bytes cannot be stepped over", len(b))
+	}
+	if most := MaxMembers * (1 + MaxPeerID + 1 + MaxMemberAddrs*(2+MaxAddr)); most > MaxSkipped {
+		t.Errorf("a Peers frame may have %d bytes", most)
+	}
+}
+
 // One law for every parser: what it accepts, Append writes back byte for byte.
 // So each message has exactly one encoding.
 
@@ -222,8 +366,19 @@ func FuzzHave(f *testing.F)   { fuzzBody(f, TypeHave) }
 func FuzzWant(f *testing.F)   { fuzzBody(f, TypeWant) }
 func FuzzCancel(f *testing.F) { fuzzBody(f, TypeCancel) }
 func FuzzRefuse(f *testing.F) { fuzzBody(f, TypeRefuse) }
+func FuzzChoke(f *testing.F)  { fuzzBody(f, TypeChoke) }
+func FuzzVouch(f *testing.F)  { fuzzBody(f, TypeVouch) }
 
-func fuzzBody(f *testing.F, typ Type) {
+// FuzzPeers also asks for the addresses, which are a stranger's bytes.
+func FuzzPeers(f *testing.F) {
+	fuzzBody(f, TypePeers, func(m message) {
+		for _, p := range m.(Peers).Members {
+			p.Info()
+		}
+	})
+}
+
+func fuzzBody(f *testing.F, typ Type, uses ...func(message)) {
 	for _, s := range samples {
 		r := NewReader(bytes.NewReader(s.m.Append(nil)))
 		h, err := r.Next()
@@ -249,6 +404,9 @@ func fuzzBody(f *testing.F, typ Type) {
 		}
 		if !bytes.Equal(m.Append(nil), AppendFrame(nil, typ, b)) {
 			t.Fatalf("%x accepted as %#v", b, m)
+		}
+		for _, use := range uses {
+			use(m)
 		}
 	})
 }
