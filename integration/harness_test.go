@@ -1,6 +1,7 @@
 // Package integration tests the whole system as its users run it: several
 // peer processes on loopback that share, fetch, crash and come back. Nothing
-// here imports the house: what is tested is the command line.
+// here imports the house: what is tested is the command line. Packages below it
+// build the program (program) and networks for it (lab); swarm measures.
 package integration
 
 import (
@@ -26,6 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/chacha20"
+
+	"ringswap/integration/program"
 )
 
 // binary is the peer program under test, built once by TestMain.
@@ -39,38 +42,12 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "peer")
-		if runtime.GOOS == "windows" {
-			binary += ".exe"
-		}
-		build := exec.Command("go", "build", "-o", binary, "ringswap/cmd/peer")
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "building peer:", err)
+		if binary, err = program.Build(context.Background(), dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		return m.Run()
 	}())
-}
-
-// lookAtSources makes the result of a test depend on what the program is made of:
-// go test, which remembers results, sees only which files a test looks at.
-func lookAtSources(t *testing.T) {
-	t.Helper()
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != ".." || d.Name() == "testdata"):
-			return fs.SkipDir
-		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"), d.Name() == "go.sum":
-			_, err = os.Stat(path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // world is one isolated network of processes.
@@ -83,7 +60,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	lookAtSources(t)
+	if err := program.LookAtSources(".."); err != nil {
+		t.Fatal(err)
+	}
 	return &world{t: t, dir: t.TempDir(), network: fmt.Sprintf("test-%x", rand.Uint64())}
 }
 
