@@ -157,7 +157,10 @@ func TestWrongNeighbours(t *testing.T) {
 	w.fails(1, words, ring.repo, "lookup", "anything")
 	w.fails(1, words, ring.repo, "providers", nobodysCid)
 	w.fails(0, words, ring.repo, "status")
+	w.fails(0, words, ring.repo, "share", w.file("file", "strangers", 1000))
+	w.fails(3, words, ring.repo, "get", nobodysCid, "-o", filepath.Join(w.dir, "out"), "--wait", "1s")
 	alone := w.start("alone", append(a.bootstrap(), "--network", w.network+"-other")...)
 	words = []string{"network is " + w.network + " and this node's is " + w.network + "-other", "--network " + w.network}
 	w.fails(1, words, alone.repo, "lookup", "anything")
+	w.fails(3, words, alone.repo, "get", nobodysCid, "-o", filepath.Join(w.dir, "out"), "--wait", "1s")
 }

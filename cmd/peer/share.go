@@ -69,6 +69,12 @@ func shareOne(ctx context.Context, in *invocation, s *session, path string, repl
 		none, all := 0, shared.Chunks
 		shared.Replicas, shared.Acked, shared.UnderReplicated = &replicas, &none, &all
 	}
+	switch {
+	case shared.Warning != "":
+		in.warn("%s", printable(shared.Warning))
+	case shared.Announced == 0:
+		in.info("no other node is known yet; the first ones will be told that it is shared here")
+	}
 	return shared, in.result(shared, func(w io.Writer) {
 		fmt.Fprintf(w, "shared %s (%s, %s)\n", printable(shared.Name), size(shared.Size), count(shared.Chunks, "chunk"))
 		fmt.Fprintf(w, "  CID   %s\n", shared.Cid)

@@ -22,25 +22,19 @@ const (
 	sourceOverlay = "overlay"
 )
 
-// The overlay is asked again while a search goes on: soon if nobody was known
-// to ask, since a node that has just started is about to know somebody.
-const (
-	searchAgainSoon = 250 * time.Millisecond
-	searchAgainMost = 30 * time.Second
-)
-
 // find names peers that may have root, from every source at once, until ctx
 // ends: first those that a link named, then the nodes of the local network as
-// they come, and what the overlay finds, again and again. found is called by
-// several goroutines and must be quick.
-func (n *Node) find(ctx context.Context, root cid.Cid, named []peer.AddrInfo, found func(p peer.AddrInfo, source string)) {
+// they come, and what the overlay finds, again and again: often while starving
+// says that nobody can deliver, and seldom otherwise. found is called by several
+// goroutines; both functions must be quick.
+func (n *Node) find(ctx context.Context, root cid.Cid, named []peer.AddrInfo, starving func() bool, found func(p peer.AddrInfo, source string)) {
 	for _, p := range named {
 		found(p, sourceLink)
 	}
 	var searches sync.WaitGroup
 	defer searches.Wait()
 	searches.Go(func() { n.neighbours.follow(ctx, func(p peer.AddrInfo) { found(p, sourceLAN) }) })
-	wait := searchAgainSoon
+	var pace searchPace
 	for {
 		var err error
 		for p, e := range n.net.driver.Providers(ctx, root) {
@@ -50,16 +44,62 @@ func (n *Node) find(ctx context.Context, root cid.Cid, named []peer.AddrInfo, fo
 				found(p, sourceOverlay)
 			}
 		}
-		if err == nil {
-			wait = max(wait, time.Second)
-		} else if !errors.Is(err, overlay.ErrNoPeers) && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, overlay.ErrNoPeers) && ctx.Err() == nil {
 			n.log.Info("a search for providers failed", "cid", root, "err", err)
 		}
-		if !pause(ctx, wait) {
-			return
+		for begin := time.Now(); ; {
+			left := pace.wait(err == nil, starving()) - time.Since(begin)
+			if left <= 0 {
+				break
+			}
+			if !pause(ctx, min(left, searchLook)) {
+				return
+			}
 		}
-		wait = min(2*wait, searchAgainMost)
+		pace.searched()
 	}
+}
+
+// The overlay is asked again while a transfer runs, every time after twice as
+// long. If nobody can deliver, at first soon: a node that has just started is
+// about to know somebody. If somebody delivers, for the sake of more of them, and
+// of those who come later.
+const (
+	searchUnknown   = 250 * time.Millisecond // nobody was known to ask
+	searchStarving  = time.Second
+	searchHungry    = 30 * time.Second // the longest while nobody delivers
+	searchServed    = 2 * time.Second
+	searchSatisfied = 10 * time.Minute // the longest while somebody does
+	// searchLook is how often it is looked whether that has changed.
+	searchLook = time.Second
+)
+
+// searchPace says when to search again.
+type searchPace struct {
+	starving bool
+	rounds   int // searches since starving last changed
+}
+
+// searched says that a search has ended.
+func (p *searchPace) searched() { p.rounds++ }
+
+// wait is the time from the last search to the next one, as things are now; known
+// says that somebody could be asked.
+func (p *searchPace) wait(known, starving bool) time.Duration {
+	if starving != p.starving {
+		p.starving, p.rounds = starving, 0
+	}
+	first, most := searchServed, searchSatisfied
+	if starving {
+		first, most = searchStarving, searchHungry
+		if !known {
+			first = searchUnknown
+		}
+	}
+	if p.rounds > 10 {
+		return most
+	}
+	return min(first<<p.rounds, most)
 }
 
 // Providers implements [Service]: one round of every source.

@@ -42,3 +42,39 @@ func TestNeighboursThatHaveItAreProviders(t *testing.T) {
 	}
 	t.Logf("asking the neighbours and the overlay took %v", time.Since(begin))
 }
+
+// Who starves asks again soon, who is served seldom, and either one less and less
+// often until that changes.
+func TestSearchPace(t *testing.T) {
+	var p searchPace
+	for i, step := range []struct {
+		known, starving bool
+		want            time.Duration
+	}{
+		{false, true, 250 * time.Millisecond},
+		{false, true, 500 * time.Millisecond},
+		{true, true, 4 * time.Second},
+		{true, true, 8 * time.Second},
+		{true, false, 2 * time.Second},
+		{true, false, 4 * time.Second},
+		{true, true, time.Second},
+	} {
+		if got := p.wait(step.known, step.starving); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+		p.searched()
+	}
+	for range 100 {
+		p.searched()
+	}
+	if got := p.wait(true, true); got != searchHungry {
+		t.Errorf("starving for long: %v", got)
+	}
+	p.wait(true, false)
+	for range 100 {
+		p.searched()
+	}
+	if got := p.wait(true, false); got != searchSatisfied {
+		t.Errorf("served for long: %v", got)
+	}
+}

@@ -28,10 +28,11 @@ const defaultWait = time.Minute
 type fetch struct {
 	storeBlocks
 	*download
-	node   *Node
-	ref    ref
-	cancel context.CancelFunc
-	search sync.WaitGroup
+	node     *Node
+	ref      ref
+	cancel   context.CancelFunc
+	search   sync.WaitGroup
+	announce func() // that a part of it is here; again it does nothing
 }
 
 // startFetch opens a session for a ref and looks for providers from now on. The
@@ -54,11 +55,18 @@ func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration, limi
 		storeBlocks: storeBlocks{n.store, session}, download: n.transfers.begin(ctx, ref.root, session),
 		node: n, ref: ref,
 	}
+	f.announce = sync.OnceFunc(f.announcePartial)
 	ctx, f.cancel = context.WithCancel(ctx)
 	f.search.Go(func() {
-		n.find(ctx, ref.root, ref.named, func(p peer.AddrInfo, source string) { session.AddPeer(p, source) })
+		n.find(ctx, ref.root, ref.named, f.starving, func(p peer.AddrInfo, source string) { session.AddPeer(p, source) })
 	})
 	return f, nil
+}
+
+// starving reports whether more peers are needed to go on at all.
+func (f *fetch) starving() bool {
+	s := f.storeBlocks.session.State()
+	return s.Connected == 0 || !s.Starving.IsZero()
 }
 
 func (f *fetch) close() {
@@ -78,7 +86,7 @@ func (f *fetch) failed(err error) error {
 				return failure(KindDamaged, err, "peer providers "+root.String(), "%s: a provider sent wrong data (%s) and no other was found", root, p.Reason)
 			}
 		}
-		return notFound(root, f.whyNobody())
+		return f.notFound()
 	case errors.Is(err, dag.ErrMalformed), errors.Is(err, transfer.ErrUnsafe):
 		return failure(KindDamaged, err, "peer ls "+root.String(), "%s cannot be put on this disk", root)
 	case errors.Is(err, transfer.ErrExists):
@@ -91,20 +99,24 @@ func (f *fetch) failed(err error) error {
 	return storeFailure(err, "the transfer of %s failed", root)
 }
 
-// whyNobody says how far the search came.
-func (f *fetch) whyNobody() string {
-	peers := f.storeBlocks.session.Peers()
-	if len(peers) == 0 {
-		if len(f.node.net.host.Network().Peers()) == 0 {
-			return "this node is connected to nobody"
+// notFound says how far the search came: to nobody, to strangers, or to peers of
+// which none has it now.
+func (f *fetch) notFound() error {
+	root, peers := f.ref.root, f.storeBlocks.session.Peers()
+	if len(peers) > 0 {
+		why := fmt.Sprintf("%d named, none of them has it now", len(peers))
+		if r := peers[0].Reason; r != "" {
+			why += " (" + r + ")"
 		}
-		return "nobody who was asked knows of one"
+		return notFound(root, why)
 	}
-	why := fmt.Sprintf("%d named, none of them has it now", len(peers))
-	if r := peers[0].Reason; r != "" {
-		why += " (" + r + ")"
+	if why, try := f.node.onlyStrangers(context.Background()); why != "" {
+		return &Error{Kind: KindNotFound, What: "no provider of " + root.String() + " was found", Why: why, Try: try}
 	}
-	return why
+	if len(f.node.net.host.Network().Peers()) == 0 {
+		return notFound(root, "this node is connected to nobody")
+	}
+	return notFound(root, "nobody who was asked knows of one")
 }
 
 // Get implements [Service].
@@ -135,11 +147,11 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		Sink: importSink{batch},
 		Opened: func(t *transfer.Target) {
 			f.holding = n.transfers.opened(f.download, t)
-			if !n.cfg.Brief {
-				n.spawn(func(ctx context.Context) error { n.announce(ctx, ref.root); return nil })
+			if have, _ := f.holding.Count(); have > 0 {
+				f.announce()
 			}
 		},
-		Arrived:  func(i int) { f.holding.Add(i) },
+		Arrived:  func(i int) { f.holding.Add(i); f.announce() },
 		Progress: watch.set,
 	}
 	got, err := transfer.Get(ctx, cfg, f)
@@ -167,6 +179,19 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		n.notices.add(fmt.Sprintf("%s is complete but cannot be shared onwards: %v", got.Path, err))
 	}
 	return out, nil
+}
+
+// announcePartial tells the overlay, once, that this node has a first part of
+// what it fetches. One that lives for a single command does not: it would be gone
+// when others come.
+func (f *fetch) announcePartial() {
+	n := f.node
+	n.spawn(func(ctx context.Context) error {
+		if !n.cfg.Brief {
+			n.announce(ctx, f.ref.root)
+		}
+		return nil
+	})
 }
 
 // retract ends the announcements of a root of which nothing is served.
@@ -208,6 +233,7 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 		name = f.ref.root.String()
 	}
 	w.running.Go(func() {
+		note := ""
 		for {
 			w.mu.Lock()
 			latest := w.latest
@@ -218,7 +244,12 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 				Done: latest.Bytes, Total: latest.Total, Peers: state.Connected,
 			}
 			if !state.Starving.IsZero() && time.Since(state.Starving) > 3*time.Second {
-				p.Note = "looking for a provider"
+				if note == "" {
+					note = f.node.lookingNote(ctx)
+				}
+				p.Note = note
+			} else {
+				note = ""
 			}
 			progress(p)
 			if !pause(ctx, paceInterval) {

@@ -49,6 +49,9 @@ func (n *Node) Share(ctx context.Context, req ShareRequest, progress func(Progre
 		Cid: s.Root.String(), Link: n.link(s.Root, s.Name), Name: s.Name, Size: s.Size, Chunks: int(s.Chunks),
 		Announced: n.announce(ctx, s.Root),
 	}
+	if out.Announced == 0 {
+		out.Warning = n.unannounced(ctx)
+	}
 	if req.Replicas > 0 {
 		// This version pushes no copies: none is acknowledged.
 		none, all := 0, out.Chunks

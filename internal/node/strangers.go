@@ -61,6 +61,35 @@ func (n *Node) stranger(p peer.ID, spoken []protocol.ID) (why, try string) {
 	return "", ""
 }
 
+// onlyStrangers is strangers for a node that knows nobody of its own overlay; both
+// are empty if it knows somebody.
+func (n *Node) onlyStrangers(ctx context.Context) (why, try string) {
+	if n.entries(ctx) > 0 {
+		return "", ""
+	}
+	return n.strangers()
+}
+
+// lookingNote is what a person is told while nobody can deliver.
+func (n *Node) lookingNote(ctx context.Context) string {
+	note := "looking for a provider"
+	if why, try := n.onlyStrangers(ctx); why != "" {
+		note += "; " + why + "; try: " + try
+	}
+	return note
+}
+
+// unannounced is why nobody could be told of what is shared here, and what to try;
+// empty if that is not for the user to mend.
+func (n *Node) unannounced(ctx context.Context) string {
+	n.introduced(ctx)
+	why, try := n.onlyStrangers(ctx)
+	if why == "" {
+		return ""
+	}
+	return "nobody could be told that it is shared here: " + why + "; try: " + try
+}
+
 // noPeers is the error of an operation that needs the overlay while the node knows
 // nobody in it.
 func (n *Node) noPeers(ctx context.Context, what string, args ...any) error {

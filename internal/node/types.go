@@ -135,6 +135,8 @@ type Shared struct {
 	Chunks int    `json:"chunks"`
 	// Announced is the number of nodes that took the announcement.
 	Announced int `json:"announced"`
+	// Warning is why nobody did, if that is for the user to mend.
+	Warning string `json:"warning,omitempty"`
 
 	Replicas        *int `json:"replicas,omitempty"`
 	Acked           *int `json:"acked,omitempty"`            // chunk copies acknowledged
