@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,7 +18,7 @@ func (b *bench) start(ctx context.Context) ([]figure, error) {
 	var idle float64
 	repo := ""
 	for range b.runs {
-		n, err := b.daemon(ctx, repo)
+		n, err := b.daemon(ctx, repo, overTCP)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +44,7 @@ func (b *bench) start(ctx context.Context) ([]figure, error) {
 
 // share: hashing in place through a daemon, against openssl on the same bytes.
 func (b *bench) share(ctx context.Context) ([]figure, error) {
-	n, err := b.daemon(ctx, "")
+	n, err := b.daemon(ctx, "", overTCP)
 	if err != nil {
 		return nil, err
 	}
@@ -89,55 +88,6 @@ func diskUse(dir string) (n int64, err error) {
 	return n, err
 }
 
-// get: one whole transfer between two daemons against the bare pipeline, in
-// turn, each into a new file of the same folder.
-func (b *bench) get(ctx context.Context) ([]figure, error) {
-	seeder, err := b.daemon(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	defer seeder.stop()
-	var shared struct{ Cid, Link string }
-	if _, err := seeder.command(ctx, &shared, "share", b.file); err != nil {
-		return nil, err
-	}
-	var ratios, ours, bare []float64
-	var served, fetched float64
-	for range b.runs {
-		anchor, err := b.bare(ctx)
-		if err != nil {
-			return nil, err
-		}
-		getter, err := b.daemon(ctx, "")
-		if err != nil {
-			return nil, err
-		}
-		out := filepath.Join(b.dir, "out-"+randomHex())
-		took, err := getter.command(ctx, nil, "get", shared.Link, "-o", out)
-		if err == nil {
-			fetched = max(fetched, must(getter.memory("VmHWM")))
-		}
-		getter.stop()
-		if err != nil {
-			return nil, err
-		}
-		if err := sameBytes(ctx, b.file, out); err != nil {
-			return nil, err
-		}
-		_ = os.Remove(out)
-		_ = os.RemoveAll(getter.repo)
-		ours, bare = append(ours, took.Seconds()), append(bare, anchor)
-		ratios = append(ratios, took.Seconds()/anchor)
-	}
-	served = must(seeder.memory("VmHWM"))
-	return []figure{
-		{Name: "get / bare pipeline, TCP", Value: median(ratios), Unit: "x", Bound: 1.4, Note: spread(ratios)},
-		{Name: "get", Value: median(ours), Unit: "s", Note: fmt.Sprintf("bare pipeline %.2f s", median(bare))},
-		{Name: "peak memory, serving daemon", Value: served, Unit: "MiB", Bound: 150},
-		{Name: "peak memory, fetching daemon", Value: fetched, Unit: "MiB", Bound: 150},
-	}, nil
-}
-
 // must is for figures of /proc: without them there is nothing to report.
 func must(v float64, err error) float64 {
 	if err != nil {
@@ -145,18 +95,6 @@ func must(v float64, err error) float64 {
 		os.Exit(1)
 	}
 	return v
-}
-
-// bare runs the bare pipeline once and returns its seconds.
-func (b *bench) bare(ctx context.Context) (float64, error) {
-	cmd := exec.CommandContext(ctx, b.pipeline, "--json", "--dir", b.dir, "--input", b.file)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, fmt.Errorf("bare pipeline: %w", err)
-	}
-	var res struct{ Seconds float64 }
-	return res.Seconds, json.Unmarshal(out, &res)
 }
 
 func sameBytes(ctx context.Context, a, b string) error {

@@ -84,15 +84,24 @@ type node struct {
 	ready time.Duration
 }
 
-// daemon starts a node in a new repo, or in the given one.
-func (b *bench) daemon(ctx context.Context, repo string) (*node, error) {
+// Where daemons listen.
+const (
+	overTCP  = "/ip4/127.0.0.1/tcp/0"
+	overQUIC = "/ip4/127.0.0.1/udp/0/quic-v1"
+)
+
+// daemon starts a node in a new repo, or in the given one, that listens at an
+// address; flags are more of those of peer run.
+func (b *bench) daemon(ctx context.Context, repo, listen string, flags ...string) (*node, error) {
 	if repo == "" {
 		b.nodes++
 		repo = filepath.Join(b.dir, "n"+strconv.Itoa(b.nodes))
 	}
-	n := &node{b: b, repo: repo, cmd: exec.CommandContext(ctx, b.peer,
+	args := append([]string{
 		"--repo", repo, "--json", "run", "--network", b.network, "--overlay", b.overlay, "--no-mdns",
-		"--listen", "/ip4/127.0.0.1/tcp/0")}
+		"--listen", listen,
+	}, flags...)
+	n := &node{b: b, repo: repo, cmd: exec.CommandContext(ctx, b.peer, args...)}
 	n.cmd.Stderr = os.Stderr
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -145,6 +154,29 @@ func (n *node) memory(field string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no %s in the status of process %d", field, n.cmd.Process.Pid)
+}
+
+// ticks is the unit of times in /proc, of which there are so many a second
+// (sysconf(_SC_CLK_TCK), which is 100 on every Linux that Go runs on).
+const ticks = 100
+
+// cpu reads the processor time of the daemon until now, in seconds.
+func (n *node) cpu() (float64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(stat), ") ") // the name before it may hold anything
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0, fmt.Errorf("no times in %q", stat)
+	}
+	user, err := strconv.ParseFloat(fields[11], 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / ticks, err
 }
 
 // command runs a command against the node and decodes its JSON into out.

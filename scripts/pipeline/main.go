@@ -26,7 +26,9 @@ import (
 )
 
 const usage = `pipeline moves a file between two processes over one encrypted libp2p stream on
-loopback, hashes it on the way and writes it, and says how long that took.
+loopback, hashes it on the way and writes it, and says how long that took. With
+--files, --input is a folder of small files instead, which goes over in one of
+several ways.
 
 usage: go run ./scripts/pipeline [flags]
 
@@ -37,6 +39,7 @@ type options struct {
 	dir     string
 	input   string
 	quic    bool
+	files   string
 	fsync   bool
 	json    bool
 	timeout time.Duration
@@ -52,8 +55,12 @@ type result struct {
 	Seconds float64 `json:"seconds"`
 	// ProcessSeconds is the receiving process from its start to its end.
 	ProcessSeconds float64 `json:"process_seconds,omitempty"`
-	Fsync          bool    `json:"fsync"`
-	SHA256         string  `json:"sha256"`
+	// SendCPU and ReceiveCPU are the processor time of either process, with what
+	// it started, from its start to its end.
+	SendCPU    float64 `json:"send_cpu_seconds,omitempty"`
+	ReceiveCPU float64 `json:"receive_cpu_seconds,omitempty"`
+	Fsync      bool    `json:"fsync"`
+	SHA256     string  `json:"sha256,omitempty"`
 }
 
 func main() {
@@ -62,6 +69,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "`folder` for the files (default: a temporary one); what is made in it is removed")
 	flag.StringVar(&o.input, "input", "", "`file` to move instead of a generated one")
 	flag.BoolVar(&o.quic, "quic", false, "use QUIC instead of TCP")
+	flag.StringVar(&o.files, "files", "", "move a folder instead, by `way`: tar (a tar stream), request (one request a file on one stream, each after the last answer), stream (the same, on a stream of its own)")
 	flag.BoolVar(&o.fsync, "fsync", false, "count the final fsync of the file too")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object")
 	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after this `time`")
@@ -79,7 +87,7 @@ func main() {
 }
 
 func (o options) main() error {
-	if flag.NArg() > 0 || o.size < 0 || o.timeout <= 0 {
+	if flag.NArg() > 0 || o.size < 0 || o.timeout <= 0 || o.files != "" && (o.input == "" || ways[o.files].send == nil) {
 		flag.Usage()
 		return errors.New("wrong usage")
 	}
@@ -109,9 +117,11 @@ func (o options) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	want, err := hash(o.input) // also brings the file into the page cache
-	if err != nil {
-		return err
+	want := ""
+	if o.files == "" { // which also brings the file into the page cache
+		if want, err = hash(o.input); err != nil {
+			return err
+		}
 	}
 	r, err := o.move(ctx, filepath.Join(dir, "out"))
 	if err != nil {
@@ -143,9 +153,12 @@ func (o options) move(ctx context.Context, out string) (result, error) {
 	if err := sender.Start(); err != nil {
 		return result{}, err
 	}
+	ended := false
 	defer func() {
-		cancel() // which kills it, should it not have ended by itself
-		_ = sender.Wait()
+		if !ended {
+			cancel() // which kills it
+			_ = sender.Wait()
+		}
 	}()
 	line, err := bufio.NewReader(pipe).ReadString('\n')
 	if err != nil {
@@ -166,8 +179,18 @@ func (o options) move(ctx context.Context, out string) (result, error) {
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return result{}, err
 	}
+	ended = true
+	if err := sender.Wait(); err != nil {
+		return result{}, fmt.Errorf("the sender failed: %w", err)
+	}
 	r.ProcessSeconds = took.Seconds()
+	r.SendCPU, r.ReceiveCPU = cpu(sender), cpu(receiver)
 	return r, nil
+}
+
+// cpu is the processor time in seconds of a process that has ended.
+func cpu(cmd *exec.Cmd) float64 {
+	return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 }
 
 // child prepares this program in another role. It dies with ctx.
@@ -177,7 +200,7 @@ func (o options) child(ctx context.Context, role, file string) (*exec.Cmd, error
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, "--role", role, "--input", file, "--addr", o.addr,
-		fmt.Sprintf("--quic=%t", o.quic), fmt.Sprintf("--fsync=%t", o.fsync), "--timeout", o.timeout.String())
+		"--files", o.files, fmt.Sprintf("--quic=%t", o.quic), fmt.Sprintf("--fsync=%t", o.fsync), "--timeout", o.timeout.String())
 	cmd.Stderr = os.Stderr
 	cmd.WaitDelay = time.Second
 	return cmd, nil

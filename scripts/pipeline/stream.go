@@ -73,6 +73,10 @@ func (o options) send(ctx context.Context, out io.Writer) (err error) {
 	}
 	select {
 	case s := <-streams:
+		if o.files != "" {
+			deadline(ctx, s)
+			return ways[o.files].send(ctx, o, s, streams)
+		}
 		return o.sendOn(ctx, s)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -103,9 +107,13 @@ func (o options) sendOn(ctx context.Context, s network.Stream) error {
 	if err := s.CloseWrite(); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, s) // until the receiver has everything
-	return err
+	untilClosed(s)
+	return nil
 }
+
+// untilClosed waits until the receiver has everything. How it says so does not
+// matter: over QUIC the connection may be gone before the stream's end is seen.
+func untilClosed(s network.Stream) { _, _ = io.Copy(io.Discard, s) }
 
 // receive writes what the stream brings to the file and prints the result.
 func (o options) receive(ctx context.Context, out io.Writer) (err error) {
@@ -136,7 +144,12 @@ func (o options) receive(ctx context.Context, out io.Writer) (err error) {
 	if o.quic {
 		r.Transport = "quic"
 	}
-	if r.Bytes, r.SHA256, err = o.receiveOn(s); err != nil {
+	if o.files != "" {
+		r.Bytes, err = ways[o.files].receive(ctx, o, h, s)
+	} else {
+		r.Bytes, r.SHA256, err = o.receiveOn(s)
+	}
+	if err != nil {
 		return err
 	}
 	r.Seconds = time.Since(began).Seconds()
