@@ -60,7 +60,7 @@ func (w *World) serve(n *node) {
 				}
 			}
 			conns = append(conns, c)
-			cands = append(cands, fair.Candidate{Peer: c.as, Root: root, Net: c.down.net, Since: epoch.Add(time.Duration(c.since)), Bytes: bytes, Has: c.down.says()})
+			cands = append(cands, fair.Candidate{Peer: c.as, Root: root, Net: c.down.net, Since: epoch.Add(time.Duration(c.since)), Bytes: bytes})
 		}
 		w.conns, w.cands = conns, cands
 		if len(cands) == 0 {
@@ -79,17 +79,6 @@ func (w *World) serve(n *node) {
 		}
 		w.grant(conns[i], cands[i].Bytes)
 	}
-}
-
-// says is how many chunks n claims to have.
-func (n *node) says() int {
-	switch s := &n.group.Strategy; {
-	case s.Claims:
-		return n.have.Size()
-	case s.Mute:
-		return 0 // which is what gets it gifts
-	}
-	return n.have.Count()
 }
 
 // grant sends the next bytes of c's wants.

@@ -9,9 +9,9 @@ import (
 const (
 	DefaultAccounts = 4096
 	// MaxSwarms bounds the roots whose vouches a book keeps, MaxVouchers the
-	// vouchers of one root, MaxVouches what one voucher may say and what may be
-	// said of one peer. Beyond them new vouches are refused, and the peer that
-	// brings them bears it.
+	// members of one root that are remembered, MaxVouches what one of them may say
+	// and what may be said of it. Beyond MaxVouches new vouches are refused, and the
+	// peer that brings them bears it.
 	MaxSwarms   = 64
 	MaxVouchers = 1024
 	MaxVouches  = 128
@@ -31,6 +31,9 @@ type Book struct {
 // Account is what passed between this node and one peer, in bytes of blocks.
 // Received may fall below zero by [Book.Revoke].
 type Account struct{ Sent, Received int64 }
+
+// Deficit is how much more was sent to the peer than came from it.
+func (a Account) Deficit() int64 { return a.Sent - a.Received }
 
 // NewBook makes a book of at most maxPeers accounts; 0 means DefaultAccounts.
 func NewBook(maxPeers int) *Book {
@@ -96,16 +99,19 @@ func (b *Book) Age(keep float64) {
 func (b *Book) Len() int { return len(b.accounts) }
 
 // Join returns the swarm of a root of size bytes, making it; nil if there are too
-// many. Vouches count in the swarms that were joined. complete says that this
-// node has every byte.
+// many. A size of 0 is not known, and leaves one that is. Vouches count in the
+// swarms that were joined. complete says that this node wants nothing of it.
 func (b *Book) Join(root cid.Cid, size int64, complete bool) *Swarm {
 	s := b.swarms[root]
 	if s == nil {
 		if len(b.swarms) >= MaxSwarms {
 			return nil
 		}
-		s = &Swarm{size: size, members: make(map[peer.ID]*member)}
+		s = &Swarm{members: make(map[peer.ID]*member)}
 		b.swarms[root] = s
+	}
+	if size > 0 {
+		s.size = size
 	}
 	s.complete = complete
 	return s

@@ -19,7 +19,6 @@ type Candidate struct {
 	Net   netip.Prefix
 	Since time.Time // when it began to wait for this turn
 	Bytes int       // how many it would get now
-	Has   int       // chunks that it says it has
 }
 
 // Choker decides who is served next. It is a function of what it is given, of
@@ -31,4 +30,11 @@ type Choker interface {
 	// much time has passed. waiting is not empty, is in the order in which the
 	// peers came to wait, and must not be kept.
 	Next(now time.Time, waiting []Candidate) (i int, retry time.Duration)
+}
+
+// Judge is a Choker that can say why somebody waits.
+type Judge interface {
+	// Contributes reports whether c is served for what it gave; if not, it waits
+	// because it has to give first.
+	Contributes(c Candidate) bool
 }

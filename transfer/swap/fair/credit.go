@@ -75,7 +75,7 @@ func (c CreditConfig) Validate() error {
 // Credit serves those who give. In this order:
 //
 //  1. Strangers get one gift, so that they have something to give; first those
-//     whose gift has begun, then those who say that they have least. Gifts are
+//     whose gift has begun. Gifts are
 //     metered over all strangers and over each household, not over identities or
 //     connections; who gives something back makes room for another's. When they
 //     are spent, a stranger still gets a taste, of another purse.
@@ -200,7 +200,7 @@ func (p *Credit) rank(now time.Time, c Candidate, crowd int64) rank {
 	if credit > 0 {
 		p.gifts.settle(c.Peer)
 		p.taste.settle(c.Peer)
-		if sent <= p.cfg.Line*credit {
+		if p.contributes(sent, credit) {
 			return rank{class: asContributor, level: sent - credit, since: c.Since}
 		}
 	}
@@ -219,13 +219,22 @@ func (p *Credit) rank(now time.Time, c Candidate, crowd int64) rank {
 	}
 	switch {
 	case home && sent < p.cfg.Gift && p.gifts.spent+n <= most:
-		return rank{class: asGift, begun: sent > 0, level: int64(c.Has), since: c.Since}
+		return rank{class: asGift, begun: sent > 0, since: c.Since}
 	case home && sent < p.cfg.Taste && p.taste.spent+n <= p.cfg.Tastes:
 		return rank{class: asTaste, since: c.Since}
 	case seed:
 		return rank{class: asLeftover, level: taken / p.cfg.Gift, rest: taken % p.cfg.Gift, since: c.Since}
 	}
 	return rank{class: refused}
+}
+
+func (p *Credit) contributes(sent, credit int64) bool {
+	return credit > 0 && sent <= p.cfg.Line*credit
+}
+
+// Contributes implements [Judge].
+func (p *Credit) Contributes(c Candidate) bool {
+	return p.contributes(p.book.Account(c.Peer).Sent, p.book.Credit(c.Root, c.Peer))
 }
 
 func (p *Credit) find(c Candidate) *household {

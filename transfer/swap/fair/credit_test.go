@@ -67,7 +67,7 @@ func TestCreditGiftsAreBounded(t *testing.T) {
 			for i := range who {
 				who[i] = Candidate{
 					Peer: peer.ID(fmt.Sprint(rng.IntN(5000))), Net: net24(rng.IntN(networks)),
-					Bytes: 1 + rng.IntN(256<<10), Has: rng.IntN(3), Since: now,
+					Bytes: 1 + rng.IntN(256<<10), Since: now,
 				}
 			}
 			if i, _ := c.Next(now, who); i >= 0 {
@@ -138,13 +138,13 @@ func TestVouchesAreRefused(t *testing.T) {
 		v    Vouch
 		want error
 	}{
-		"stolen":             {with(func(v *Vouch) { v.For = "q" }), errStranger},
-		"for itself":         {with(func(v *Vouch) { v.By = "p" }), errSelf},
-		"another swarm":      {with(func(v *Vouch) { v.Root = other }), errRoot},
-		"more than there is": {with(func(v *Vouch) { v.Bytes = 1 << 22 }), errBytes},
-		"negative":           {with(func(v *Vouch) { v.Bytes = -1 }), errBytes},
-		"old":                {with(func(v *Vouch) { v.At = start.Add(-time.Hour) }), errStale},
-		"from the future":    {with(func(v *Vouch) { v.At = start.Add(time.Hour) }), errFuture},
+		"stolen":             {with(func(v *Vouch) { v.For = "q" }), ErrVouchStranger},
+		"for itself":         {with(func(v *Vouch) { v.By = "p" }), ErrVouchSelf},
+		"another swarm":      {with(func(v *Vouch) { v.Root = other }), ErrVouchRoot},
+		"more than there is": {with(func(v *Vouch) { v.Bytes = 1 << 22 }), ErrVouchBytes},
+		"negative":           {with(func(v *Vouch) { v.Bytes = -1 }), ErrVouchBytes},
+		"old":                {with(func(v *Vouch) { v.At = start.Add(-time.Hour) }), ErrVouchStale},
+		"from the future":    {with(func(v *Vouch) { v.At = start.Add(time.Hour) }), ErrVouchFuture},
 	} {
 		if err := b.Vouch(start, "p", tc.v); !errors.Is(err, tc.want) || !errors.Is(err, ErrVouch) {
 			t.Errorf("%s: %v", name, err)
@@ -161,7 +161,7 @@ func TestVouchesAreRefused(t *testing.T) {
 	if err := b.Vouch(start, "p", with(func(v *Vouch) { v.Bytes, v.At = 1, start.Add(-time.Second) })); err != nil {
 		t.Errorf("an older one: %v", err)
 	}
-	if err := b.Vouch(start, "p", with(func(v *Vouch) { v.Bytes, v.At = 1, start.Add(time.Second) })); !errors.Is(err, errBackwards) {
+	if err := b.Vouch(start, "p", with(func(v *Vouch) { v.Bytes, v.At = 1, start.Add(time.Second) })); err != nil {
 		t.Errorf("a later one of less: %v", err)
 	}
 	if c := b.Credit(root, "p"); c != 1<<10 {
@@ -184,10 +184,31 @@ func TestVouchesAreBounded(t *testing.T) {
 		t.Errorf("one peer vouches for %d", many)
 	}
 	for i := range 5 * MaxVouchers {
-		b.Sent(root, peer.ID(fmt.Sprint("m", i)), 1)
+		p := peer.ID(fmt.Sprint("m", i))
+		b.Sent(root, p, 1)
+		for back := range min(i, 3) {
+			by := peer.ID(fmt.Sprint("m", i-1-back*300))
+			if err := b.Vouch(start, p, Vouch{Root: root, By: by, For: p, Bytes: int64(i), At: start}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if len(s.members) > MaxVouchers {
 		t.Errorf("%d members", len(s.members))
+	}
+	for p, m := range s.members {
+		for _, c := range m.about {
+			if c.by.said[p] != c {
+				t.Errorf("%s is vouched for by a peer that is forgotten", p)
+			}
+		}
+		var claimed int64
+		for _, c := range m.said {
+			claimed += c.bytes
+		}
+		if claimed != m.claimed {
+			t.Errorf("%s claims %d bytes, counted %d", p, claimed, m.claimed)
+		}
 	}
 }
 

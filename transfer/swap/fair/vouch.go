@@ -3,6 +3,7 @@ package fair
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -27,39 +28,73 @@ const (
 	MaxVouchSkew = time.Minute
 )
 
-// Reasons for which a vouch is refused.
+// Reasons for which a vouch is refused; all of them wrap ErrVouch.
 var (
-	ErrVouch     = errors.New("fair: vouch refused")
-	errStranger  = fmt.Errorf("%w: of another peer than the one that brings it", ErrVouch)
-	errSelf      = fmt.Errorf("%w: of a peer for itself", ErrVouch)
-	errRoot      = fmt.Errorf("%w: of a swarm that is not known here", ErrVouch)
-	errBytes     = fmt.Errorf("%w: of more than there is", ErrVouch)
-	errStale     = fmt.Errorf("%w: too old", ErrVouch)
-	errFuture    = fmt.Errorf("%w: from the future", ErrVouch)
-	errTooMany   = fmt.Errorf("%w: too many", ErrVouch)
-	errBackwards = fmt.Errorf("%w: less than was vouched for before", ErrVouch)
+	ErrVouch         = errors.New("fair: vouch refused")
+	ErrVouchStranger = fmt.Errorf("%w: for another peer than the one that brings it", ErrVouch)
+	ErrVouchSelf     = fmt.Errorf("%w: of a peer for itself", ErrVouch)
+	ErrVouchRoot     = fmt.Errorf("%w: of a swarm that is not known here", ErrVouch)
+	ErrVouchBytes    = fmt.Errorf("%w: of more than there is", ErrVouch)
+	ErrVouchStale    = fmt.Errorf("%w: too old", ErrVouch)
+	ErrVouchFuture   = fmt.Errorf("%w: from the future", ErrVouch)
+	ErrVouchTooMany  = fmt.Errorf("%w: too many", ErrVouch)
 )
 
 // Vouch takes a vouch that the peer from has brought. The error wraps ErrVouch
 // and is from's doing, not that of the peer that signed. A vouch that is known is
-// taken again without effect; one that is older than a known one is ignored.
+// taken again without effect; one that is older than a known one, or says less, is
+// ignored: it may be out of order, or its signer may have begun to count anew.
 func (b *Book) Vouch(now time.Time, from peer.ID, v Vouch) error {
+	if _, err := b.Weigh(now, from, v); err != nil {
+		return err
+	}
+	return b.swarms[v.Root].vouch(v)
+}
+
+// Weigh says whether [Book.Vouch] would take v, and if so whether that would change
+// anything. It needs no signature, which is dearer to check than all the rest.
+func (b *Book) Weigh(now time.Time, from peer.ID, v Vouch) (news bool, err error) {
 	s := b.swarms[v.Root]
 	switch {
 	case v.For != from:
-		return errStranger
+		return false, ErrVouchStranger
 	case v.By == v.For:
-		return errSelf
+		return false, ErrVouchSelf
 	case s == nil:
-		return errRoot
-	case v.Bytes < 0 || v.Bytes > 2*s.size: // twice: what is wasted is received too
-		return errBytes
-	case now.Sub(v.At) > MaxVouchAge:
-		return errStale
-	case v.At.Sub(now) > MaxVouchSkew:
-		return errFuture
+		return false, ErrVouchRoot
 	}
-	return s.vouch(v)
+	if err := s.plausible(now, v.Bytes, v.At); err != nil {
+		return false, err
+	}
+	by := s.members[v.By]
+	if by == nil {
+		return false, nil // a stranger's word is worth nothing yet
+	}
+	c := by.said[v.For]
+	return c == nil || v.Bytes > c.bytes && v.At.After(c.at), nil
+}
+
+// Receipt checks what by says at the time at: that it received so many bytes of
+// root from this node.
+func (b *Book) Receipt(now time.Time, root cid.Cid, bytes int64, at time.Time) error {
+	s := b.swarms[root]
+	if s == nil {
+		return ErrVouchRoot
+	}
+	return s.plausible(now, bytes, at)
+}
+
+// plausible checks what every vouch has to be like.
+func (s *Swarm) plausible(now time.Time, bytes int64, at time.Time) error {
+	switch {
+	case bytes < 0 || s.size > 0 && bytes/2 > s.size: // twice: what is wasted is received too
+		return ErrVouchBytes
+	case now.Sub(at) > MaxVouchAge:
+		return ErrVouchStale
+	case at.Sub(now) > MaxVouchSkew:
+		return ErrVouchFuture
+	}
+	return nil
 }
 
 // Swarm is what this node knows of the members of one swarm, which give each
@@ -69,20 +104,34 @@ func (b *Book) Vouch(now time.Time, from peer.ID, v Vouch) error {
 // still fetches, that is what the member gave to it. A seed gets nothing back, so
 // it takes the word of those whom it gave to, for as many bytes, but together
 // with these for no more than the whole content: who has received that much has
-// nothing left to receive. If a member vouches for more than its power, all that
+// nothing left to receive. (Of a root whose size is not known the latter does not
+// hold.) If a member vouches for more than its power, all that
 // it said counts for proportionately less. What a clique can gain by vouching for
 // itself follows: see docs/decisions.
 type Swarm struct {
 	size     int64
 	complete bool
 	fetched  bool // something came from members
+	traffic  int64
+	clock    int64 // counts what passed between this node and members
 	members  map[peer.ID]*member
 }
 
-// Complete reports whether this node has every byte.
+// Complete reports whether this node wants nothing more of the root.
 func (s *Swarm) Complete() bool { return s.complete }
 
-// Origin reports whether it had them before it knew any member: then it may be
+// Traffic is how many bytes this node has exchanged with the members.
+func (s *Swarm) Traffic() int64 { return s.traffic }
+
+// Received is how many bytes of the root came from p: what this node can vouch for.
+func (s *Swarm) Received(p peer.ID) int64 {
+	if m := s.members[p]; m != nil {
+		return max(m.got, 0)
+	}
+	return 0
+}
+
+// Origin reports whether it had all before it knew any member: then it may be
 // the only one from whom a newcomer can have anything.
 func (s *Swarm) Origin() bool { return s.complete && !s.fetched }
 
@@ -92,6 +141,7 @@ type member struct {
 	claimed int64 // what it says it received from others
 	said    map[peer.ID]*claim
 	about   []*claim // what others say of it
+	used    int64    // the clock when it last gave or was given something
 }
 
 type claim struct {
@@ -100,27 +150,53 @@ type claim struct {
 	at    time.Time
 }
 
-// of returns the member, making it if there is room.
+// of returns the member, making it, if need be in the place of the one that has
+// been quiet for longest.
 func (s *Swarm) of(p peer.ID) *member {
 	m := s.members[p]
-	if m == nil && len(s.members) < MaxVouchers {
-		m = &member{}
+	if m == nil {
+		if len(s.members) >= MaxVouchers {
+			s.forgetQuiet()
+		}
+		m = &member{used: s.clock}
 		s.members[p] = m
 	}
 	return m
 }
 
-func (s *Swarm) sent(p peer.ID, bytes int64) {
-	if m := s.of(p); m != nil {
-		m.given += bytes
+func (s *Swarm) forgetQuiet() {
+	var quiet peer.ID
+	for p, m := range s.members {
+		if o := s.members[quiet]; o == nil || m.used < o.used || m.used == o.used && p < quiet {
+			quiet = p
+		}
 	}
+	m := s.members[quiet]
+	delete(s.members, quiet)
+	for _, c := range m.about {
+		delete(c.by.said, quiet)
+		c.by.claimed -= c.bytes
+	}
+	for p := range m.said {
+		if o := s.members[p]; o != nil {
+			o.about = slices.DeleteFunc(o.about, func(c *claim) bool { return c.by == m })
+		}
+	}
+}
+
+func (s *Swarm) sent(p peer.ID, bytes int64) {
+	s.traffic += bytes
+	m := s.of(p)
+	s.clock++
+	m.given, m.used = m.given+bytes, s.clock
 }
 
 func (s *Swarm) received(p peer.ID, bytes int64) {
 	s.fetched = true
-	if m := s.of(p); m != nil {
-		m.got += bytes
-	}
+	s.traffic += max(bytes, 0)
+	m := s.of(p)
+	s.clock++
+	m.got, m.used = m.got+bytes, s.clock
 }
 
 func (s *Swarm) vouch(v Vouch) error {
@@ -130,9 +206,15 @@ func (s *Swarm) vouch(v Vouch) error {
 	}
 	c := by.said[v.For]
 	if c == nil {
+		if len(by.said) >= MaxVouches {
+			return ErrVouchTooMany
+		}
 		about := s.of(v.For)
-		if about == nil || len(by.said) >= MaxVouches || len(about.about) >= MaxVouches {
-			return errTooMany
+		if s.members[v.By] != by { // who had to make room for the other
+			return nil
+		}
+		if len(about.about) >= MaxVouches {
+			return ErrVouchTooMany
 		}
 		if by.said == nil {
 			by.said = make(map[peer.ID]*claim)
@@ -141,11 +223,8 @@ func (s *Swarm) vouch(v Vouch) error {
 		by.said[v.For] = c
 		about.about = append(about.about, c)
 	}
-	switch {
-	case v.At.Before(c.at):
+	if v.At.Before(c.at) || v.Bytes < c.bytes {
 		return nil
-	case v.Bytes < c.bytes:
-		return errBackwards
 	}
 	by.claimed += v.Bytes - c.bytes
 	c.bytes, c.at = v.Bytes, v.At
@@ -155,8 +234,11 @@ func (s *Swarm) vouch(v Vouch) error {
 // power is how much of what m says is believed, in bytes.
 func (s *Swarm) power(m *member) int64 {
 	p := max(m.got, 0)
-	if s.complete {
+	switch {
+	case s.complete && s.size > 0:
 		p += max(min(m.given, s.size-m.given), 0)
+	case s.complete:
+		p += max(m.given, 0)
 	}
 	return p
 }
