@@ -46,7 +46,7 @@ func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration, limi
 		down = append(down, swap.NewThrottle(swap.Rate(limit)))
 	}
 	session, err := swap.NewSession(n.net.host, ref.root, swap.SessionConfig{
-		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter,
+		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter.Ledger,
 	})
 	if err != nil {
 		return nil, usageOr(err, "cannot fetch %s", ref.root)

@@ -74,8 +74,8 @@ func (n *Node) Swarm(_ context.Context, text string) (Swarm, error) {
 	var order []peer.ID
 	at := func(p peer.ID) *SwarmPeer {
 		if peers[p] == nil {
-			sent, received := n.meter.Account(p)
-			peers[p] = &SwarmPeer{ID: p.String(), Path: "direct", Sent: sent, Received: received, Deficit: sent - received, State: "served"}
+			st := n.meter.Standing(ref.root, p)
+			peers[p] = &SwarmPeer{ID: p.String(), Path: "direct", Sent: st.Sent, Received: st.Received, Deficit: st.Deficit(), State: "served"}
 			order = append(order, p)
 		}
 		return peers[p]
@@ -106,10 +106,9 @@ func (n *Node) Swarm(_ context.Context, text string) (Swarm, error) {
 }
 
 func (n *Node) swarmPeer(p swap.PeerStats, chunks int) SwarmPeer {
-	sent, received := n.meter.Account(p.ID)
 	sp := SwarmPeer{
 		ID: p.ID.String(), State: p.Status.String(), Path: route(p.Relayed), Why: p.Reason,
-		Sent: sent, Received: received, Deficit: sent - received,
+		Sent: p.Standing.Sent, Received: p.Standing.Received, Deficit: p.Standing.Deficit(),
 		RateIn: p.Rate, RTT: ms(p.RTT), Chunks: p.Chunks,
 	}
 	if p.Complete {

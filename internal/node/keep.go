@@ -50,7 +50,7 @@ func (n *Node) Pin(ctx context.Context, text string, progress func(Progress)) (P
 	if err != nil {
 		return Pin{}, storeFailure(err, "cannot pin %s", ref.root)
 	}
-	n.transfers.share(ref.root)
+	n.transfers.share(ref.root, 0)
 	n.announce(ctx, ref.root)
 	return Pin{Cid: ref.root.String()}, nil
 }

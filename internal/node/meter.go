@@ -5,31 +5,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
+	"ringswap/transfer/swap"
 )
 
-// ledger is what the swap tells of every piece that was moved.
-type ledger interface {
-	Sent(p peer.ID, bytes int64)
-	Received(p peer.ID, bytes int64)
-	Account(p peer.ID) (sent, received int64)
-}
-
-// meter is the ledger of a node that also counts all bytes of blocks together.
+// meter is the ledger of a node, and how fast its sums grow.
 type meter struct {
-	ledger
-	in, out         atomic.Int64
+	*swap.Ledger
 	rateIn, rateOut atomic.Int64 // bytes a second, over the last few seconds
-}
-
-func (m *meter) Sent(p peer.ID, bytes int64) {
-	m.out.Add(bytes)
-	m.ledger.Sent(p, bytes)
-}
-
-func (m *meter) Received(p peer.ID, bytes int64) {
-	m.in.Add(bytes)
-	m.ledger.Received(p, bytes)
 }
 
 // meterWindow is the number of seconds that a rate is the mean of.
@@ -37,17 +19,16 @@ const meterWindow = 3
 
 // run keeps the rates until ctx ends.
 func (m *meter) run(ctx context.Context) error {
-	type sample struct{ in, out int64 }
-	var past []sample
+	var past []swap.Totals
 	for {
-		past = append(past, sample{m.in.Load(), m.out.Load()})
+		past = append(past, m.Totals())
 		if len(past) > meterWindow+1 {
 			past = past[1:]
 		}
 		if seconds := int64(len(past) - 1); seconds > 0 {
 			first, last := past[0], past[seconds]
-			m.rateIn.Store((last.in - first.in) / seconds)
-			m.rateOut.Store((last.out - first.out) / seconds)
+			m.rateIn.Store((last.Received - first.Received) / seconds)
+			m.rateOut.Store((last.Sent - first.Sent) / seconds)
 		}
 		if !pause(ctx, time.Second) {
 			return nil

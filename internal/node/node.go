@@ -60,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 
 		down:       swap.NewThrottle(swap.Unlimited),
-		meter:      &meter{ledger: swap.NewMemLedger(0)},
+		meter:      &meter{Ledger: swap.NewLedger(0)},
 		neighbours: newNeighbours(),
 		transfers:  newTransfers(),
 		notices:    &notices{},
@@ -85,13 +85,15 @@ func (n *Node) open(ctx context.Context) error {
 	if n.cfg.LimitDown > 0 {
 		n.down.Set(swap.Rate(n.cfg.LimitDown))
 	}
+	n.recallLedger()
 	server, err := swap.NewServer(n.net.host, blocks{n.store, n.transfers}, swap.ServerConfig{
-		Network: n.cfg.Network, Up: upRate(n.cfg.LimitUp), Ledger: n.meter,
+		Network: n.cfg.Network, Up: upRate(n.cfg.LimitUp), Ledger: n.meter.Ledger,
 	})
 	if err != nil {
 		return err
 	}
 	n.server = server
+	n.spawn(n.keepLedger)
 	n.runNetwork()
 	n.spawn(n.meter.run)
 	n.spawn(n.announceAll)
@@ -128,6 +130,7 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.server != nil {
 		errs = append(errs, n.server.Close())
+		n.memorizeLedger()
 	}
 	errs = append(errs, n.closeNetwork())
 	if n.store != nil {

@@ -106,7 +106,7 @@ func (n *Node) keepRoot(ctx context.Context, root store.Root) error {
 	if err := n.store.Sync(ctx); err != nil {
 		return err
 	}
-	n.transfers.share(root.Cid)
+	n.transfers.share(root.Cid, root.Size)
 	return nil
 }
 
@@ -145,7 +145,11 @@ func (n *Node) serveAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.transfers.share(root)
+		r, err := n.store.Root(root)
+		if err != nil { // only pinned
+			r.Size = 0
+		}
+		n.transfers.share(root, r.Size)
 	}
 	return nil
 }

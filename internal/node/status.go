@@ -33,12 +33,13 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	verdict, _ := n.net.host.Reachability()
+	moved := n.meter.Totals()
 	s := Status{
 		Identity: id, Repo: n.cfg.Repo, UptimeSeconds: time.Since(n.started).Seconds(),
 		Peers:        len(n.net.host.Network().Peers()),
 		Reachability: string(verdict.State), Why: verdict.Reasons,
 		Transfers: n.transfers.count(),
-		BytesIn:   n.meter.in.Load(), BytesOut: n.meter.out.Load(),
+		BytesIn:   moved.Received, BytesOut: moved.Sent,
 		RateIn: float64(n.meter.rateIn.Load()), RateOut: float64(n.meter.rateOut.Load()),
 		Notices: n.notices.all(),
 	}
@@ -101,10 +102,11 @@ func (n *Node) Activity(ctx context.Context) iter.Seq2[Activity, error] {
 					serving[u.Peer] = true
 				}
 			}
+			moved := n.meter.Totals()
 			a := Activity{
 				Peers: len(n.net.host.Network().Peers()), Serving: len(serving), Fetching: n.transfers.count(),
 				RateIn: float64(n.meter.rateIn.Load()), RateOut: float64(n.meter.rateOut.Load()),
-				BytesIn: n.meter.in.Load(), BytesOut: n.meter.out.Load(),
+				BytesIn: moved.Received, BytesOut: moved.Sent,
 			}
 			if !yield(a, nil) || !pause(ctx, time.Second) {
 				return

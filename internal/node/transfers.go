@@ -36,12 +36,13 @@ func newTransfers() *transfers {
 	return &transfers{shared: make(map[cid.Cid]*swap.Holding), running: make(map[*download]struct{})}
 }
 
-// share says that all of a root is here.
-func (t *transfers) share(root cid.Cid) {
+// share says that all of a root is here; size is that of its files in bytes, 0 if
+// not known.
+func (t *transfers) share(root cid.Cid, size int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.shared[root] == nil {
-		t.shared[root] = swap.CompleteHolding(0)
+		t.shared[root] = swap.CompleteHolding(0).WithSize(size)
 	}
 }
 
@@ -101,7 +102,7 @@ func (t *transfers) opened(d *download, target *transfer.Target) *swap.Holding {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return compareCids(chunks[a].Cid, chunks[b].Cid) })
-	h := swap.NewHolding(len(chunks))
+	h := swap.NewHolding(len(chunks)).WithSize(target.Manifest().Size)
 	have := target.Have()
 	for i := range chunks {
 		if have.Has(i) {

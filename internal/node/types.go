@@ -296,7 +296,7 @@ type SwarmPeer struct {
 	RateIn   float64 `json:"rate_in"`
 	RateOut  float64 `json:"rate_out"`
 	RTT      float64 `json:"rtt_ms"`
-	Deficit  int64   `json:"deficit"` // bytes sent minus bytes received
+	Deficit  int64   `json:"deficit"` // bytes sent minus those received and those that others vouch for
 	Chunks   int     `json:"chunks"`  // that it has
 	Why      string  `json:"why,omitempty"`
 }

@@ -96,18 +96,32 @@ func (v *arrival) blame() {
 	}
 }
 
-// liars returns who gave parts of bad copies that differ from the good one.
-func (v *arrival) liars(good []byte) []peer.ID {
-	var ids []peer.ID
+// liars returns who gave parts of bad copies that differ from the good one, and
+// how many bytes.
+func (v *arrival) liars(good []byte) map[peer.ID]int {
+	var ids map[peer.ID]int
 	for _, b := range v.bad {
 		if b.off+b.n <= len(good) && sha256.Sum256(good[b.off:b.off+b.n]) == b.sum {
 			continue
 		}
-		if !slices.Contains(ids, b.from) {
-			ids = append(ids, b.from)
+		if ids == nil {
+			ids = make(map[peer.ID]int)
 		}
+		ids[b.from] += b.n
 	}
 	return ids
+}
+
+// only returns who gave all the parts, and how many bytes; 0 if several did.
+func (v *arrival) only() (id peer.ID, n int) {
+	for i, p := range v.parts {
+		if i > 0 && p.from != id {
+			return "", 0
+		}
+		id = p.from
+		n += len(p.data)
+	}
+	return id, n
 }
 
 // bufferPool keeps idle buffers of two sizes. It is used with its owner's lock

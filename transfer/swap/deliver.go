@@ -64,6 +64,9 @@ func (s *Session) verify(v *arrival) bool {
 		if several {
 			s.in.buffers.put(data)
 		}
+		if id, n := v.only(); n > 0 {
+			s.cfg.Ledger.revoke(s.root, id, int64(n))
+		}
 		if v.job.ended {
 			v.discard(-1, &s.in.buffers)
 			return false
@@ -77,7 +80,8 @@ func (s *Session) verify(v *arrival) bool {
 		v.discard(-1, &s.in.buffers)
 		v.put(part{data: data})
 	}
-	for _, id := range liars {
+	for id, n := range liars {
+		s.cfg.Ledger.revoke(s.root, id, int64(n))
 		s.picker.Ban(id, "sent part of a block that did not match its CID")
 	}
 	if v.job.ended {
@@ -87,13 +91,11 @@ func (s *Session) verify(v *arrival) bool {
 	return true
 }
 
-// account credits the givers of a block that matched.
+// account counts what the givers of a block that matched gave.
 func (s *Session) account(v *arrival) {
 	for _, p := range v.parts {
-		n := int64(len(p.data))
-		s.cfg.Ledger.Received(p.from, n)
 		if d := s.peers[p.from]; d != nil {
-			d.verified += n
+			d.verified += int64(len(p.data))
 		}
 	}
 }

@@ -46,6 +46,8 @@ func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reade
 	}
 	switch h.Type {
 	case wire.TypeState, wire.TypeBitmap, wire.TypeHave, wire.TypeRefuse:
+	case wire.TypeChoke, wire.TypeUnchoke, wire.TypePeers:
+		return p.optional(r, h)
 	default:
 		return r.Skip(h)
 	}
@@ -89,6 +91,50 @@ func (p *downstream) frame(ctx context.Context, st network.Stream, r *wire.Reade
 	return err
 }
 
+// optional takes a frame that the peer may send only if both sides named its
+// feature.
+func (p *downstream) optional(r *wire.Reader, h wire.Head) error {
+	switch {
+	case h.Type != wire.TypePeers && p.offers(wire.FeatureChoke):
+	case h.Type == wire.TypePeers && p.offers(wire.FeaturePeers) && p.hears.peers(time.Now()):
+	default:
+		return r.Skip(h)
+	}
+	if h.Len > wire.MaxSkipped {
+		return errLong
+	}
+	b, err := r.Body(h)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case wire.TypeChoke:
+		m, err := wire.ParseChoke(b)
+		if err == nil {
+			p.choked(&m)
+		}
+		return err
+	case wire.TypeUnchoke:
+		_, err := wire.ParseUnchoke(b)
+		if err == nil {
+			p.choked(nil)
+		}
+		return err
+	}
+	m, err := wire.ParsePeers(b)
+	if err == nil {
+		p.s.cfg.Gossip.Heard(p.s.root, p.id, infos(m))
+	}
+	return err
+}
+
+// choked notes that the peer lets this node wait, or with nil that it does not.
+func (p *downstream) choked(m *wire.Choke) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.choke = m
+}
+
 // News from a peer costs a token a frame and one for so many chunks that it
 // concerns; a peer that has spent its burst waits. The burst is enough to tell
 // of the largest bitmap twice.
@@ -117,7 +163,7 @@ func (p *downstream) state(ctx context.Context, st network.Stream, m wire.State)
 		return ctx.Err()
 	}
 	p.s.step(func(k *pick.Picker, _ time.Time) {
-		p.holds = m
+		p.holds, p.both = m, m.Features&features(p.s.cfg.Gossip)
 		have := bitset.New(0)
 		if m.Status == wire.StatusPartial {
 			have = bitset.New(int(m.Chunks))
@@ -251,7 +297,8 @@ func (p *downstream) arrived(q *request, n int) (lost bool) {
 	defer s.mu.Unlock()
 	q.got += n
 	p.received += int64(n)
-	p.fails = 0
+	p.fails, p.choke = 0, nil
+	s.cfg.Ledger.received(s.root, p.id, int64(n))
 	if s.closed {
 		return true
 	}

@@ -52,6 +52,10 @@ type downstream struct {
 	outbox   []byte
 	wrote    chan struct{} // capacity 1: outbox has something
 	news     *rate.Limiter // of what the peer says it has
+	both     wire.Features // that both sides named; 0 before the first State
+	told     told
+	hears    hearing     // the reader's
+	choke    *wire.Choke // what the peer said last, nil if it serves
 
 	received int64 // bytes that came
 	verified int64 // bytes of blocks that matched
@@ -188,7 +192,9 @@ func (p *downstream) use(ctx context.Context, cancel context.CancelFunc, st netw
 	p.requests = make(map[uint64]*request)
 	p.news = rate.NewLimiter(newsPerSecond, newsBurst)
 	p.wrote = make(chan struct{}, 1)
-	p.outbox = wire.Hello{Version: wire.Version, Root: s.root}.Append(nil)
+	p.outbox = wire.Hello{Version: wire.Version, Features: features(s.cfg.Gossip), Root: s.root}.Append(nil)
+	p.both, p.choke, p.hears = 0, nil, newHearing()
+	p.told = told{members: began.Add(gossipFirst)}
 	signal(p.wrote)
 	s.mu.Unlock()
 

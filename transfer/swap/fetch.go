@@ -69,6 +69,7 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 		sizes[i] = c.Size
 		todo.Add(i)
 	}
+	s.cfg.Ledger.sized(s.root, f.Chunks)
 	return s.fetch(ctx, &job{chunks: f.Chunks, order: f.Order, deliver: f.Deliver}, sizes, todo, true)
 }
 

@@ -2,6 +2,7 @@ package swap
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
@@ -18,6 +19,8 @@ type Holding struct {
 	log     []uint32      // chunks in the order of Add, from the first one on
 	changed chan struct{} // closed and replaced by every change; nil if nobody waits
 	closed  bool
+
+	size atomic.Int64 // bytes of the root's files; 0 if not known
 }
 
 // NewHolding is the holding of a root with that many chunks, of which nothing
@@ -30,6 +33,13 @@ func NewHolding(chunks int) *Holding {
 // CompleteHolding is the holding of a root that is here to the last block;
 // chunks is 0 if nobody has counted them.
 func CompleteHolding(chunks int) *Holding { return &Holding{chunks: max(chunks, 0)} }
+
+// WithSize says how many bytes the root's files have, and returns h. What others
+// vouch for is bounded by it.
+func (h *Holding) WithSize(bytes int64) *Holding {
+	h.size.Store(bytes)
+	return h
+}
 
 // Add says that chunk i is here and can be served from now on. It reports
 // whether that is news.
@@ -97,9 +107,10 @@ func (h *Holding) status() wire.Status {
 
 // follower is one reader of a Holding: what it was told last.
 type follower struct {
-	h      *Holding
-	status wire.Status
-	seen   int // entries of the log
+	h        *Holding
+	features wire.Features // that the State offers
+	status   wire.Status
+	seen     int // entries of the log
 }
 
 // update returns what the follower's peer has to be told: frames of a whole
@@ -115,7 +126,7 @@ func (f *follower) update(b []byte, first bool) ([]byte, <-chan struct{}) {
 	switch {
 	case first || status != f.status:
 		f.status = status
-		b = f.h.appendState(b)
+		b = f.h.appendState(b, f.features)
 	case status == wire.StatusPartial:
 		b = appendHaves(b, f.h.log[f.seen:])
 	}
@@ -125,9 +136,9 @@ func (f *follower) update(b []byte, first bool) ([]byte, <-chan struct{}) {
 
 // appendState appends State and, for a partial holding, the bitmap, without its
 // empty parts.
-func (h *Holding) appendState(b []byte) []byte {
+func (h *Holding) appendState(b []byte, features wire.Features) []byte {
 	status := h.status()
-	b = wire.State{Version: wire.Version, Status: status, Chunks: uint64(h.chunks)}.Append(b)
+	b = wire.State{Version: wire.Version, Features: features, Status: status, Chunks: uint64(h.chunks)}.Append(b)
 	if status != wire.StatusPartial {
 		return b
 	}

@@ -144,13 +144,19 @@ func TestHoldingWakes(t *testing.T) {
 	}
 }
 
+func enter(u *uploads, p peer.ID, bytes int, kill func()) *turn {
+	t := &turn{Candidate: fair.Candidate{Peer: p, Bytes: bytes, Since: time.Now()}, kill: kill}
+	u.enter(t)
+	return t
+}
+
 // TestUploadsHoldTheRate hands out turns in virtual time: the rate is held to a
 // few per cent, equals get equal shares, and a change counts at once.
 func TestUploadsHoldTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = Rate(1 << 20)
 		u := &uploads{
-			throttle: NewThrottle(limit), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(limit), choker: &fair.RoundRobin{}, ledger: NewLedger(0),
 			max: 8 << 20, maxPeer: 1 << 20, patience: time.Hour,
 		}
 		defer u.close()
@@ -161,10 +167,10 @@ func TestUploadsHoldTheRate(t *testing.T) {
 			go func() {
 				defer func() { done <- struct{}{} }()
 				for {
-					tn := u.enter(peer.ID(fmt.Sprint(i)), u.throttle.Rate().turnBytes(), func() {})
+					tn := enter(u, peer.ID(fmt.Sprint(i)), u.throttle.Rate().turnBytes(), func() {})
 					select {
 					case <-tn.granted:
-						got[i].Add(int64(tn.bytes))
+						got[i].Add(int64(tn.Bytes))
 						u.leave(tn)
 					case <-stop:
 						u.leave(tn)
@@ -215,18 +221,18 @@ func TestUploadsHoldTheRate(t *testing.T) {
 func TestUploadsPress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{}, ledger: NewLedger(0),
 			max: 8 * maxTurn, maxPeer: 2 * maxTurn, patience: time.Second,
 		}
 		killed := make(map[*turn]bool)
 		var stuck []*turn
 		for i := range 8 {
 			var tn *turn
-			tn = u.enter(peer.ID(fmt.Sprint("stuck", i/2)), maxTurn, func() { killed[tn] = true })
+			tn = enter(u, peer.ID(fmt.Sprint("stuck", i/2)), maxTurn, func() { killed[tn] = true })
 			stuck = append(stuck, tn)
 		}
-		third := u.enter("stuck0", maxTurn, func() {})
-		honest := u.enter("honest", maxTurn, func() {})
+		third := enter(u, "stuck0", maxTurn, func() {})
+		honest := enter(u, "honest", maxTurn, func() {})
 		synctest.Wait()
 		select {
 		case <-honest.granted:
@@ -285,7 +291,7 @@ func TestThrottleIsShared(t *testing.T) {
 func TestUploadsBearASlowLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &uploads{
-			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{},
+			throttle: NewThrottle(Unlimited), choker: &fair.RoundRobin{}, ledger: NewLedger(0),
 			max: 2 * maxTurn, maxPeer: maxTurn, patience: 2 * time.Second,
 		}
 		line := make(chan struct{}, 1) // 64 KiB a second
@@ -297,7 +303,7 @@ func TestUploadsBearASlowLine(t *testing.T) {
 				k := &upstream{turn: firstTurn}
 				for {
 					kill := make(chan struct{}, 1)
-					tn := u.enter(peer.ID(fmt.Sprint(i)), k.turn, func() { signal(kill) })
+					tn := enter(u, peer.ID(fmt.Sprint(i)), k.turn, func() { signal(kill) })
 					select {
 					case <-tn.granted:
 					case <-stop:
@@ -306,14 +312,14 @@ func TestUploadsBearASlowLine(t *testing.T) {
 					}
 					began := time.Now()
 					line <- struct{}{}
-					time.Sleep(time.Duration(tn.bytes) * time.Second / (64 << 10))
+					time.Sleep(time.Duration(tn.Bytes) * time.Second / (64 << 10))
 					<-line
 					select {
 					case <-kill:
 						killed.Add(1)
 					default:
 					}
-					taken.Add(int64(tn.bytes))
+					taken.Add(int64(tn.Bytes))
 					k.adapt(time.Since(began))
 					tn.taken = true
 					u.leave(tn)

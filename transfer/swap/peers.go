@@ -57,6 +57,10 @@ type PeerStats struct {
 	Complete           bool
 	Nothing            bool // it said that it has nothing of the root
 	Chunks             int  // that it says it has, if it is not complete
+	// Choke is what the peer says of why this node waits for it, nil if it serves.
+	Choke *wire.Choke
+	// Standing is how the peer stands with this node, whose server goes by it.
+	Standing Standing
 }
 
 // Peers lists every peer that was added, by ID.
@@ -71,6 +75,11 @@ func (s *Session) Peers() []PeerStats {
 			Relayed: p.limited, Received: p.received, Verified: p.verified,
 			Complete: p.holds.Status == wire.StatusComplete,
 			Nothing:  p.holds.Version != 0 && p.holds.Status == wire.StatusUnknown,
+			Standing: s.cfg.Ledger.Standing(s.root, p.id),
+		}
+		if p.choke != nil && p.status == PeerConnected {
+			choke := *p.choke
+			st.Choke = &choke
 		}
 		if k, ok := s.picker.Peer(now, p.id); ok {
 			st.RTT, st.Rate, st.Asked, st.Chunks = k.RTT, k.Rate, k.Asked, k.Have

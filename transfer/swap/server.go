@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringswap/transfer/swap/fair"
+	"ringswap/transfer/swap/wire"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -41,10 +42,12 @@ type ServerConfig struct {
 	// Patience is how long it may take if other peers wait for its room, unless
 	// turns take as long for everybody: 2 s.
 	Patience time.Duration
-	// Choker decides who is served next: round robin. Ledger keeps the accounts:
-	// a MemLedger.
-	Choker fair.Choker
-	Ledger Ledger
+	// Ledger keeps the accounts: a new one. Choker makes the rule by which the
+	// server decides over its book who is served next: [fair.Credit].
+	Ledger *Ledger
+	Choker func(*fair.Book) fair.Choker
+	// Gossip tells peers of the other members of a swarm; nil says nothing.
+	Gossip Gossip
 }
 
 func (c ServerConfig) withDefaults() ServerConfig {
@@ -56,10 +59,10 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	def(&c.HelloTimeout, 10*time.Second)
 	def(&c.Patience, 2*time.Second)
 	if c.Choker == nil {
-		c.Choker = &fair.RoundRobin{}
+		c.Choker = func(b *fair.Book) fair.Choker { return fair.NewCredit(b, fair.CreditConfig{}) }
 	}
 	if c.Ledger == nil {
-		c.Ledger = NewMemLedger(0)
+		c.Ledger = NewLedger(0)
 	}
 	return c
 }
@@ -98,7 +101,7 @@ type Server struct {
 
 	wg sync.WaitGroup // the handlers of all streams
 
-	mu      sync.Mutex
+	mu      sync.Mutex // held before that of an upstream or the ledger
 	streams map[*upstream]struct{}
 	perPeer map[peer.ID]int
 	closed  bool
@@ -114,7 +117,7 @@ func NewServer(h host.Host, src Source, cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		cfg: cfg, host: h, src: src, throttle: throttle,
 		uploads: &uploads{
-			throttle: throttle, choker: cfg.Choker,
+			throttle: throttle, ledger: cfg.Ledger, choker: cfg.Choker(cfg.Ledger.book),
 			max: cfg.MaxWriting, maxPeer: cfg.MaxWriting / 8, patience: cfg.Patience,
 		},
 		buffers: make(chan []byte, 8),
@@ -156,6 +159,11 @@ type Upload struct {
 	Wants int     // unanswered
 	Sent  int64   // bytes of blocks
 	Since time.Time
+	// Choked says that the peer waits and was told so; Reason says why.
+	Choked bool
+	Reason wire.ChokeReason
+	// Standing is what decides when it is served.
+	Standing Standing
 }
 
 // Uploads lists the streams that are being served, in no order.

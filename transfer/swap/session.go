@@ -56,8 +56,11 @@ type SessionConfig struct {
 	// Down bounds what is fetched: each throttle is shared with whoever else
 	// uses it. None is no bound.
 	Down []*Throttle
-	// Ledger keeps the accounts of the peers: a MemLedger.
-	Ledger Ledger
+	// Ledger keeps the accounts of the peers, best that of the node's Server: a new
+	// one.
+	Ledger *Ledger
+	// Gossip tells peers of the other members of the swarm; nil says nothing.
+	Gossip Gossip
 	// Seed makes the choice of chunks repeatable; 0 draws one.
 	Seed uint64
 }
@@ -72,7 +75,7 @@ func (c SessionConfig) withDefaults() SessionConfig {
 	def(&c.Backoff, 500*time.Millisecond)
 	def(&c.MaxAttempts, 8)
 	if c.Ledger == nil {
-		c.Ledger = NewMemLedger(0)
+		c.Ledger = NewLedger(0)
 	}
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
@@ -139,8 +142,10 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 		jobs: make(map[int]*job), peers: make(map[peer.ID]*downstream),
 	}
 	s.in = inbox{arrivals: make(map[pick.Key]*arrival), work: sync.NewCond(&s.mu)}
-	s.wg.Add(1 + cfg.Workers)
+	cfg.Ledger.begin(root)
+	s.wg.Add(2 + cfg.Workers)
 	go s.control()
+	go s.tell()
 	for range cfg.Workers {
 		go s.deliver()
 	}
@@ -161,6 +166,7 @@ func (s *Session) Close() error {
 			p.leave()
 		}
 		s.in.work.Broadcast()
+		s.cfg.Ledger.end(s.root)
 	}
 	s.mu.Unlock()
 	s.wg.Wait()

@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"ringswap/transfer/swap/fair"
+	"ringswap/transfer/swap/wire"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // uploads shares the way out between the peers that want something: it bounds
-// the bytes that are being written at any time, holds the rate, and lets the
-// Choker say whose turn it is. It has no goroutine: whoever changes something
-// hands out the turns that became possible.
+// the bytes that are being written at any time, holds the rate, lets the Choker
+// say whose turn it is, and tells those who wait for long why. It has no goroutine:
+// whoever changes something hands out the turns that became possible.
 type uploads struct {
 	throttle *Throttle
+	ledger   *Ledger
 	max      int           // bytes in writing, of all peers
 	maxPeer  int           // and of one
 	patience time.Duration // how long a write may block while others wait
@@ -27,28 +29,39 @@ type uploads struct {
 	bytes   int           // in writing
 	typical time.Duration // how long turns take, lately
 	timer   *time.Timer
+	due     time.Time // when the timer fires; zero if it does not
 	closed  bool
 }
 
 // turn is one stream's claim to write so many bytes.
 type turn struct {
-	peer    peer.ID
-	bytes   int
-	since   time.Time
+	fair.Candidate
+	began   time.Time     // when it was granted
 	granted chan struct{} // closed when it may write
 	taken   bool          // the peer took it; set by the owner
+	sent    int           // bytes of blocks that were written; set by the owner
 	kill    func()        // makes the write fail; called when it blocks too long, must not block
+	choke   func(wire.Choke)
+	choked  bool // choke was called, or need not be
 }
 
-// enter asks for a turn. The caller waits for turn.granted and then owes leave,
-// which it may also call while it is still waiting.
-func (u *uploads) enter(p peer.ID, bytes int, kill func()) *turn {
-	t := &turn{peer: p, bytes: bytes, since: time.Now(), granted: make(chan struct{}), kill: kill}
+// How long a turn waits until its peer is told so: soon if nobody is served who
+// does not give, later if others come first.
+const (
+	chokeRefused = 100 * time.Millisecond
+	chokeWaiting = time.Second
+)
+
+// enter asks for the turn t, of which Candidate, kill and, if the peer is to be
+// told that it waits, choke are set; both must not block. The caller waits for
+// t.granted and then owes leave, which it may also call while it is still waiting.
+func (u *uploads) enter(t *turn) {
+	t.granted = make(chan struct{})
+	t.choked = t.choked || t.choke == nil
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.waiting = append(u.waiting, t)
 	u.dispatch()
-	return t
 }
 
 // leave ends a turn, granted or not.
@@ -57,9 +70,10 @@ func (u *uploads) leave(t *turn) {
 	defer u.mu.Unlock()
 	if i := slices.Index(u.writing, t); i >= 0 {
 		u.writing = slices.Delete(u.writing, i, i+1)
-		u.bytes -= t.bytes
+		u.bytes -= t.Bytes
+		u.ledger.settle(t.Candidate, t.sent)
 		if t.taken {
-			u.typical += (time.Since(t.since) - u.typical) / 16
+			u.typical += (time.Since(t.began) - u.typical) / 16
 		}
 	} else if i := slices.Index(u.waiting, t); i >= 0 {
 		u.waiting = slices.Delete(u.waiting, i, i+1)
@@ -71,6 +85,7 @@ func (u *uploads) leave(t *turn) {
 func (u *uploads) wake() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.due = time.Time{}
 	u.dispatch()
 }
 
@@ -87,32 +102,62 @@ func (u *uploads) close() {
 // dispatch grants turns until the choker, the rate or the bounds say stop, and
 // sees to it that it is called again when time alone may change that.
 func (u *uploads) dispatch() {
+	refused := false
 	for !u.closed {
 		fit := u.fitting()
 		if len(fit) == 0 {
+			u.press()
 			break
 		}
 		now := time.Now()
 		if wait, ok := u.throttle.ready(now); !ok {
 			u.again(wait)
-			return
+			break
 		}
-		i, retry := u.choker.Next(now, u.candidates(fit))
+		i, retry := u.ledger.choose(u.choker, now, candidates(fit))
 		if i < 0 || i >= len(fit) {
+			refused = true
 			if retry > 0 {
 				u.again(retry)
 			}
-			return
+			break
 		}
-		t := fit[i]
-		u.throttle.spend(now, t.bytes)
-		t.since = now
-		u.waiting = slices.DeleteFunc(u.waiting, func(w *turn) bool { return w == t })
-		u.writing = append(u.writing, t)
-		u.bytes += t.bytes
-		close(t.granted)
+		u.grant(now, fit[i])
 	}
-	u.press()
+	u.tell(refused)
+}
+
+func (u *uploads) grant(now time.Time, t *turn) {
+	u.throttle.spend(now, t.Bytes)
+	t.began = now
+	u.waiting = slices.DeleteFunc(u.waiting, func(w *turn) bool { return w == t })
+	u.writing = append(u.writing, t)
+	u.bytes += t.Bytes
+	close(t.granted)
+}
+
+// tell lets those know that they wait who have done so for long. refused says that
+// the choker has just served none of them.
+func (u *uploads) tell(refused bool) {
+	if u.closed {
+		return
+	}
+	now := time.Now()
+	for _, t := range u.waiting {
+		if t.choked {
+			continue
+		}
+		why, patience := u.ledger.waits(u.choker, t.Candidate), chokeWaiting
+		if refused && why.Reason == wire.ChokeCredit {
+			patience = chokeRefused
+		}
+		if wait := patience - now.Sub(t.Since); wait > 0 {
+			u.again(wait)
+			continue
+		}
+		t.choked = true
+		t.choke(why)
+	}
 }
 
 // fitting returns the waiting turns for which there is room.
@@ -122,21 +167,21 @@ func (u *uploads) fitting() []*turn {
 	}
 	held := make(map[peer.ID]int, len(u.writing))
 	for _, t := range u.writing {
-		held[t.peer] += t.bytes
+		held[t.Peer] += t.Bytes
 	}
 	fit := make([]*turn, 0, len(u.waiting))
 	for _, t := range u.waiting {
-		if u.bytes+t.bytes <= u.max && held[t.peer]+t.bytes <= u.maxPeer {
+		if u.bytes+t.Bytes <= u.max && held[t.Peer]+t.Bytes <= u.maxPeer {
 			fit = append(fit, t)
 		}
 	}
 	return fit
 }
 
-func (u *uploads) candidates(fit []*turn) []fair.Candidate {
+func candidates(fit []*turn) []fair.Candidate {
 	cs := make([]fair.Candidate, len(fit))
 	for i, t := range fit {
-		cs[i] = fair.Candidate{Peer: t.peer, Since: t.since, Bytes: t.bytes}
+		cs[i] = t.Candidate
 	}
 	return cs
 }
@@ -150,7 +195,7 @@ func (u *uploads) press() {
 	}
 	oldest := u.writing[0]
 	patience := max(u.patience, 8*u.typical)
-	if wait := patience - time.Since(oldest.since); wait > 0 {
+	if wait := patience - time.Since(oldest.began); wait > 0 {
 		u.again(wait)
 		return
 	}
@@ -158,10 +203,13 @@ func (u *uploads) press() {
 	u.again(patience) // should its writer only now be about to write
 }
 
+// again has dispatch called after wait, or earlier.
 func (u *uploads) again(wait time.Duration) {
-	if wait > time.Hour {
+	at := time.Now().Add(wait)
+	if wait > time.Hour || !u.due.IsZero() && !at.Before(u.due) {
 		return // wake comes first
 	}
+	u.due = at
 	if u.timer == nil {
 		u.timer = time.AfterFunc(wait, u.wake)
 		return

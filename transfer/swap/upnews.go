@@ -1,9 +1,12 @@
 package swap
 
 import (
+	"context"
 	"time"
 
 	"ringswap/transfer/swap/wire"
+
+	"github.com/ipfs/go-cid"
 )
 
 // news is what the writer of an upstream tells its peer unasked: what is here
@@ -17,21 +20,40 @@ type news struct {
 	rate     <-chan struct{} // closed when the server's limit changes
 	timer    *time.Timer     // ends the wait
 	earliest time.Time       // for the next Have
+	gossip   *time.Timer     // when the peer is told of other members
+	root     cid.Cid
 }
 
 func (u *upstream) newNews() *news {
 	n := &news{u: u, timer: time.NewTimer(time.Hour)}
 	n.timer.Stop()
 	u.mu.Lock()
-	root := u.root
+	root, both := u.root, u.both
 	u.mu.Unlock()
+	n.root = root
 	if h := u.srv.src.Swarm(root); h != nil {
-		n.f = &follower{h: h}
+		n.f = &follower{h: h, features: u.srv.features()}
+	}
+	n.gossip = time.NewTimer(gossipFirst)
+	if both&wire.FeaturePeers == 0 {
+		n.gossip.Stop()
 	}
 	return n
 }
 
-func (n *news) close() { n.timer.Stop() }
+func (n *news) close() {
+	n.timer.Stop()
+	n.gossip.Stop()
+}
+
+// tell tells the peer of other members.
+func (n *news) tell(ctx context.Context) error {
+	n.gossip.Reset(gossipEvery)
+	if members := n.u.srv.cfg.Gossip.Tell(n.root, n.u.peer); len(members) > 0 {
+		return n.u.put(ctx, wire.NewPeers(members).Append(nil))
+	}
+	return nil
+}
 
 // take appends the frames that are due to b.
 func (n *news) take(b []byte) []byte {
@@ -42,7 +64,7 @@ func (n *news) take(b []byte) []byte {
 	if n.f == nil || closed {
 		n.changed = nil
 		if first {
-			b = wire.State{Version: wire.Version}.Append(b)
+			b = wire.State{Version: wire.Version, Features: n.u.srv.features()}.Append(b)
 		}
 		return b
 	}
@@ -53,7 +75,11 @@ func (n *news) take(b []byte) []byte {
 		return b
 	}
 	before := len(b)
+	status := n.f.status
 	b, n.changed = n.f.update(b, first)
+	if first || n.f.status != status {
+		n.u.srv.cfg.Ledger.holds(n.root, n.f.h.size.Load(), n.f.status == wire.StatusComplete)
+	}
 	if len(b) > before && !first {
 		n.earliest = now.Add(haveEvery)
 	}

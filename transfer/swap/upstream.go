@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,14 +31,22 @@ type upstream struct {
 	srv  *Server
 	s    network.Stream
 	peer peer.ID
+	net  netip.Prefix // its household
 
 	notify chan struct{} // capacity 1: the writer has something to look at
 	drain  chan struct{} // capacity 1: the writer has written control frames
 	cancel context.CancelFunc
 	turn   int // bytes of the next turn at most; the writer's
+	// waits is since when the peer waits for a turn, zero if it does not; the
+	// writer's.
+	waits time.Time
+	hears hearing // the reader's
 
 	mu      sync.Mutex
 	root    cid.Cid
+	both    wire.Features // that both sides named
+	choked  bool          // the peer was last told that it waits
+	why     wire.ChokeReason
 	wants   []*upWant // in the order in which they came
 	byID    map[uint64]*upWant
 	control []byte // frames to be written before any data
@@ -59,6 +68,7 @@ func newUpstream(srv *Server, s network.Stream) *upstream {
 	now := time.Now()
 	return &upstream{
 		srv: srv, s: s, peer: s.Conn().RemotePeer(), turn: firstTurn,
+		net: household(s.Conn().RemoteMultiaddr()), hears: newHearing(),
 		notify: make(chan struct{}, 1), drain: make(chan struct{}, 1),
 		byID: make(map[uint64]*upWant), idle: now, since: now,
 	}
@@ -115,7 +125,7 @@ func (u *upstream) serve(ctx context.Context, cancel context.CancelFunc) network
 		return network.StreamShutdown
 	}
 	u.mu.Lock()
-	u.root = hello.Root
+	u.root, u.both = hello.Root, hello.Features&u.srv.features()
 	u.mu.Unlock()
 
 	var writeErr error
@@ -189,22 +199,44 @@ func (u *upstream) read(ctx context.Context, r *wire.Reader) error {
 }
 
 func (u *upstream) frame(ctx context.Context, r *wire.Reader, h wire.Head) error {
-	switch h.Type {
-	case wire.TypeWant, wire.TypeCancel:
+	most := maxRequest
+	switch {
+	case h.Type == wire.TypeWant, h.Type == wire.TypeCancel:
+	case h.Type == wire.TypeVouch && u.both&wire.FeatureVouch != 0:
+		if !u.hears.vouch(time.Now()) {
+			u.srv.cfg.Ledger.ignored()
+			return r.Skip(h)
+		}
+		most = maxVouch
+	case h.Type == wire.TypePeers && u.both&wire.FeaturePeers != 0 && u.hears.peers(time.Now()):
+		most = wire.MaxSkipped
 	default:
 		return r.Skip(h)
 	}
-	if h.Len > maxRequest {
+	if h.Len > most {
 		return errLong
 	}
 	b, err := r.Body(h)
 	if err != nil {
 		return err
 	}
-	if h.Type == wire.TypeCancel {
+	switch h.Type {
+	case wire.TypeCancel:
 		m, err := wire.ParseCancel(b)
 		if err == nil {
 			u.cancelWant(m.ID)
+		}
+		return err
+	case wire.TypeVouch:
+		m, err := wire.ParseVouch(b)
+		if err == nil {
+			u.vouch(m)
+		}
+		return err
+	case wire.TypePeers:
+		m, err := wire.ParsePeers(b)
+		if err == nil {
+			u.srv.cfg.Gossip.Heard(u.root, u.peer, infos(m))
 		}
 		return err
 	}
@@ -213,6 +245,34 @@ func (u *upstream) frame(ctx context.Context, r *wire.Reader, h wire.Head) error
 		return err
 	}
 	return u.want(ctx, m)
+}
+
+// vouch takes what the peer says of itself or others. A refusal is counted, and
+// no violation: its signer may have begun to count anew, or its clock be wrong.
+func (u *upstream) vouch(m wire.Vouch) {
+	_ = u.srv.cfg.Ledger.take(time.Now(), u.root, u.srv.host.ID(), u.peer, m, u.srv.host.Peerstore().PubKey)
+}
+
+// choke tells the peer that it waits. It does not block.
+func (u *upstream) choke(m wire.Choke) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.choked, u.why = true, m.Reason
+	if u.both&wire.FeatureChoke != 0 {
+		u.control = m.Append(u.control)
+	}
+	signal(u.notify)
+}
+
+// unchoke returns the frame that goes before the blocks of a turn, if any does.
+func (u *upstream) unchoke(b []byte) []byte {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.choked && u.both&wire.FeatureChoke != 0 {
+		b = wire.Unchoke{}.Append(b)
+	}
+	u.choked = false
+	return b
 }
 
 // want queues a Want, or a refusal of it.
@@ -276,7 +336,10 @@ func (u *upstream) stop() {
 func (u *upstream) stat() Upload {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return Upload{Peer: u.peer, Root: u.root, Wants: len(u.wants), Sent: u.sent, Since: u.since}
+	return Upload{
+		Peer: u.peer, Root: u.root, Wants: len(u.wants), Sent: u.sent, Since: u.since,
+		Choked: u.choked && len(u.wants) > 0, Reason: u.why, Standing: u.srv.cfg.Ledger.Standing(u.root, u.peer),
+	}
 }
 
 func (u *upstream) idleSince() (time.Time, bool) {

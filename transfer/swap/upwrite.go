@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"ringswap/transfer/swap/fair"
 	"ringswap/transfer/swap/wire"
 )
 
@@ -14,7 +15,7 @@ import (
 var (
 	errFirst  = fmt.Errorf("%w: the first frame is not Hello", wire.ErrProtocol)
 	errSameID = fmt.Errorf("%w: two Wants under one number", wire.ErrProtocol)
-	errLong   = fmt.Errorf("%w: a request that is too long", wire.ErrProtocol)
+	errLong   = fmt.Errorf("%w: a frame that is too long", wire.ErrProtocol)
 	// errSlow: the peer did not take in time what it asked for.
 	errSlow = errors.New("swap: peer reads too slowly")
 )
@@ -24,8 +25,10 @@ const (
 	maxRequest = 256
 	// maxPieces bounds the pieces of one turn: small blocks go out together.
 	maxPieces = 64
-	// turnBufferBytes holds a turn and the heads of its pieces.
-	turnBufferBytes = maxTurn + maxPieces*wire.MaxBlockHead
+	// maxVouch is the longest body of a Vouch: one RSA signature and names.
+	maxVouch = 1024
+	// turnBufferBytes holds a turn, the heads of its pieces and an Unchoke.
+	turnBufferBytes = maxTurn + maxPieces*wire.MaxBlockHead + 2
 	// haveEvery is the least time between two Have updates.
 	haveEvery = 50 * time.Millisecond
 )
@@ -64,8 +67,12 @@ func (u *upstream) write(ctx context.Context) error {
 			if pieces, done = u.plan(ctx); done {
 				return u.s.CloseWrite()
 			}
+			if len(pieces) == 0 {
+				u.waits = time.Time{}
+			}
 			if len(pieces) > 0 {
-				t = u.srv.uploads.enter(u.peer, total(pieces), u.hurry)
+				t = u.claim(total(pieces))
+				u.srv.uploads.enter(t)
 			} else if u.hasControl() {
 				continue
 			}
@@ -77,7 +84,9 @@ func (u *upstream) write(ctx context.Context) error {
 		select {
 		case <-granted:
 			began := time.Now()
-			err := u.putPieces(ctx, pieces)
+			var err error
+			u.waits = time.Time{}
+			t.sent, err = u.putPieces(ctx, pieces)
 			u.adapt(time.Since(began))
 			t.taken = err == nil
 			drop()
@@ -90,6 +99,10 @@ func (u *upstream) write(ctx context.Context) error {
 			}
 		case <-n.changed:
 		case <-n.timer.C:
+		case <-n.gossip.C:
+			if err := n.tell(ctx); err != nil {
+				return err
+			}
 		case <-n.rate:
 			if u.srv.throttle.Rate() == None {
 				drop()
@@ -98,6 +111,20 @@ func (u *upstream) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// claim is a claim to write so many bytes. Who has to plan anew, since the peer
+// took a Want back, does not lose its place.
+func (u *upstream) claim(bytes int) *turn {
+	if u.waits.IsZero() {
+		u.waits = time.Now()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return &turn{
+		Candidate: fair.Candidate{Peer: u.peer, Root: u.root, Net: u.net, Since: u.waits, Bytes: bytes},
+		kill:      u.hurry, choke: u.choke, choked: u.choked,
 	}
 }
 
@@ -285,11 +312,12 @@ func (u *upstream) forget(w *upWant) {
 	}
 }
 
-// putPieces reads the pieces of a turn into one buffer and writes it at once.
-func (u *upstream) putPieces(ctx context.Context, pieces []piece) error {
+// putPieces reads the pieces of a turn into one buffer and writes it at once. It
+// returns how many bytes of blocks that were.
+func (u *upstream) putPieces(ctx context.Context, pieces []piece) (data int, err error) {
 	buf := u.srv.turnBuffer()
 	defer u.srv.putBuffer(buf)
-	b, data := buf[:0], 0
+	b := u.unchoke(buf[:0])
 	var failed *upWant
 	for _, p := range pieces {
 		if p.w == failed {
@@ -313,14 +341,13 @@ func (u *upstream) putPieces(ctx context.Context, pieces []piece) error {
 		}
 	}
 	if len(b) == 0 {
-		return nil
+		return 0, nil
 	}
 	if err := u.put(ctx, b); err != nil {
-		return err
+		return 0, err
 	}
-	u.srv.cfg.Ledger.Sent(u.peer, int64(data))
 	u.mu.Lock()
 	u.sent += int64(data)
 	u.mu.Unlock()
-	return nil
+	return data, nil
 }

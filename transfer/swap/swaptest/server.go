@@ -288,7 +288,7 @@ func serverOptional(t *testing.T, start startServer) {
 	b = wire.AppendFrame(b, 1_000_001, nil)
 	b = wire.Want{ID: 1, Cid: f.Chunks[0].Cid}.Append(b)
 	c.Write(b)
-	if s := c.State(); s.Version != wire.Version || s.Features != 0 {
+	if s := c.State(); s.Version != wire.Version || s.Features&wire.FeaturePeers != 0 {
 		t.Errorf("%+v", s)
 	}
 	if a := c.Answers(1)[1]; !bytes.Equal(a.Data, f.Data[0]) {
