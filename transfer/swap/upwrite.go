@@ -27,8 +27,12 @@ const (
 	maxPieces = 64
 	// maxVouch is the longest body of a Vouch: one RSA signature and names.
 	maxVouch = 1024
+	// dataAt is where in a turn's buffer the data of its first piece begins, with
+	// the head before it: the kernel copies to such a place four times as fast as
+	// to one a few bytes off (1 GiB from the page cache: 0.18 s against 0.7 s).
+	dataAt = 64
 	// turnBufferBytes holds a turn, the heads of its pieces and an Unchoke.
-	turnBufferBytes = maxTurn + maxPieces*wire.MaxBlockHead + 2
+	turnBufferBytes = dataAt + maxTurn + maxPieces*wire.MaxBlockHead
 	// haveEvery is the least time between two Have updates.
 	haveEvery = 50 * time.Millisecond
 )
@@ -317,7 +321,10 @@ func (u *upstream) forget(w *upWant) {
 func (u *upstream) putPieces(ctx context.Context, pieces []piece) (data int, err error) {
 	buf := u.srv.turnBuffer()
 	defer u.srv.putBuffer(buf)
-	b := u.unchoke(buf[:0])
+	news := u.unchoke(buf[:0])
+	first := wire.Block{ID: pieces[0].w.ID, Len: pieces[0].n}
+	start := dataAt - len(first.AppendHead(nil)) - len(news)
+	b := buf[start : start+copy(buf[start:], news)]
 	var failed *upWant
 	for _, p := range pieces {
 		if p.w == failed {
