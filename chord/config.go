@@ -37,10 +37,14 @@ type Config struct {
 type RingConfig struct {
 	// Successors is the length r of the successor list. 0 means 32.
 	Successors int
-	// Stabilize is the mean time between two stabilizations; each is drawn evenly
-	// from half to one and a half of it. 0 means 10 s; a negative one turns all
-	// upkeep of the ring off, for networks that do not change.
+	// Stabilize is the mean time between two stabilizations in a ring that changes;
+	// each is drawn evenly from half to one and a half of it. 0 means 10 s; a
+	// negative one turns all upkeep of the ring off, for networks that do not change.
 	Stabilize time.Duration
+	// Quiet is the mean time that they grow to while this node's place stays as it
+	// is: the same predecessor and the same first successor. 0 means three times
+	// Stabilize; a negative one means Stabilize.
+	Quiet time.Duration
 	// Eager is the mean time to the next stabilization after one that changed
 	// something. 0 means a fifth of Stabilize; a negative one means Stabilize.
 	Eager time.Duration
@@ -48,8 +52,9 @@ type RingConfig struct {
 	// are contacted at each stabilization. 0 means 1; a negative one means none.
 	Checks int
 	// SelfLookup is the mean time between two lookups of this node's own place
-	// through a distant node, which show whether there is another ring. 0 means
-	// one minute; a negative one means never.
+	// through a distant node, which show whether there is another ring; it doubles
+	// up to eight times as long while they show nothing new. 0 means one minute; a
+	// negative one means never.
 	SelfLookup time.Duration
 	// Remember is the most nodes that are remembered after they fell silent, as
 	// ways back when a partition heals. 0 means 64; a negative one means none.
@@ -77,7 +82,8 @@ type FingerConfig struct {
 	// the first node of the interval, as ToN does.
 	Candidates int
 	// Refresh is the mean time between two refreshes of one finger each, drawn
-	// like Ring.Stabilize. 0 means 10 s; a negative one turns it off.
+	// like Ring.Stabilize; it grows to three times as long while few fingers are
+	// found dead. 0 means 10 s; a negative one turns it off.
 	Refresh time.Duration
 }
 
@@ -180,7 +186,7 @@ type LimitConfig struct {
 func Published(cfg *Config) {
 	cfg.Ring.Successors = 20
 	cfg.Ring.Stabilize = 30 * time.Second
-	cfg.Ring.Eager, cfg.Ring.Checks, cfg.Ring.SelfLookup, cfg.Ring.Remember = -1, -1, -1, -1
+	cfg.Ring.Quiet, cfg.Ring.Eager, cfg.Ring.Checks, cfg.Ring.SelfLookup, cfg.Ring.Remember = -1, -1, -1, -1, -1
 	cfg.Fingers = FingerConfig{Bits: 1, Candidates: -1, Refresh: 30 * time.Second}
 	cfg.Cache = CacheConfig{Entries: -1}
 	cfg.Lookup.Recursive, cfg.Lookup.Alpha, cfg.Lookup.Hurry, cfg.Lookup.Guess = false, 1, -1, -1
@@ -203,6 +209,8 @@ func (c Config) withDefaults() Config {
 	if r.Eager < 0 || r.Stabilize < 0 {
 		r.Eager = r.Stabilize
 	}
+	orDefault(&r.Quiet, 3*r.Stabilize)
+	r.Quiet = max(r.Quiet, r.Stabilize)
 	orDefault(&r.Checks, 1)
 	orDefault(&r.SelfLookup, time.Minute)
 	orDefault(&r.Remember, 64)
@@ -298,6 +306,7 @@ func (c Config) validateTimes() error {
 		off   bool // a negative one turns it off
 	}{
 		{"Ring.Stabilize", c.Ring.Stabilize, true},
+		{"Ring.Quiet", c.Ring.Quiet, true},
 		{"Ring.Eager", c.Ring.Eager, true},
 		{"Ring.SelfLookup", c.Ring.SelfLookup, true},
 		{"Ring.RememberFor", c.Ring.RememberFor, false},

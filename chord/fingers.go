@@ -3,6 +3,7 @@ package chord
 import (
 	"math"
 	"slices"
+	"time"
 
 	"ringswap/overlay"
 )
@@ -12,27 +13,32 @@ import (
 // d*2^(b*place) up to the next such point (ToN, section IV-D, with b=1).
 type fingers struct {
 	m    *Machine
-	next int // the interval that is refreshed next, counted from the farthest
-	laps int // how often all intervals have been refreshed
+	next int           // the interval that is refreshed next, counted from the farthest
+	laps int           // how often all intervals have been refreshed
+	pace time.Duration // the mean time between two refreshes
 }
 
-// searchEvery is how often an interval that has a finger is searched for a better
-// one: every so manieth time that it is refreshed. Otherwise its finger is only
-// asked whether it lives, which is a sixth of the traffic; round trips change
-// more slowly than nodes come and go.
-const searchEvery = 8
+// searchEvery is how often an interval is searched for a better finger: every so
+// manieth time that it is refreshed. Otherwise its finger is only asked whether it
+// lives, which is a sixth of the traffic; round trips change more slowly than nodes
+// come and go. A dead one's place goes to the nearest of the cached nodes there that
+// answers, up to maxRenewals of which are asked before the interval is searched.
+const (
+	searchEvery = 16
+	maxRenewals = 4
+)
 
 func (f *fingers) start() {
 	m := f.m
-	if m.cfg.Fingers.Refresh > 0 {
-		m.after(m.jitter(m.cfg.Fingers.Refresh), f.round)
+	if f.pace = m.cfg.Fingers.Refresh; f.pace > 0 {
+		m.after(m.jitter(f.pace), f.round)
 	}
 }
 
 // round refreshes one finger.
 func (f *fingers) round() {
 	m := f.m
-	m.after(m.jitter(m.cfg.Fingers.Refresh), f.round)
+	m.after(m.jitter(f.pace), f.round)
 	if len(m.index.list) == 0 || m.ring.joining {
 		return
 	}
@@ -40,26 +46,12 @@ func (f *fingers) round() {
 	if !ok {
 		return
 	}
-	if have := f.held(lo, width); have != nil && m.cfg.Fingers.Candidates > 0 && (f.next+f.laps)%searchEvery != 0 {
-		m.ask(have, &PingRequest{}, func(_ Message, err error) {
-			if err != nil && !m.closed {
-				f.refresh(lo, width)
-			}
-		})
+	g := &fingerSearch{f: f, lo: lo, width: width}
+	if m.cfg.Fingers.Candidates < 0 || (f.next+f.laps)%searchEvery == 0 {
+		g.search()
 		return
 	}
-	f.refresh(lo, width)
-}
-
-// held is the finger of an interval, nil if there is none.
-func (f *fingers) held(lo, width overlay.ID) *overlay.Contact {
-	from, to := f.m.index.stretch(lo, width)
-	for i := from; i < to; i++ {
-		if e := &f.m.index.list[i]; e.roles&finger != 0 {
-			return e.c
-		}
-	}
-	return nil
+	g.renew(maxRenewals)
 }
 
 // interval is the distance at which the next interval begins, and how long it is.
@@ -102,17 +94,70 @@ func powerOf(b, place, digit int) (overlay.ID, bool) {
 	return d, true
 }
 
-// refresh looks up the nodes from distance lo on and makes the first of them, or
-// the one with the least round trip of those in the interval, its finger.
-func (f *fingers) refresh(lo, width overlay.ID) {
-	m := f.m
-	m.find(m.point(add(m.self.ID, lo), max(1, m.cfg.Fingers.Candidates)), &fingerSearch{f: f, lo: lo, width: width}, nil, false)
-}
-
-// fingerSearch is the goal of a lookup of the nodes of an interval.
+// fingerSearch is one refresh of an interval, and the goal of a lookup of its nodes.
 type fingerSearch struct {
 	f         *fingers
 	lo, width overlay.ID
+}
+
+// renew asks the finger, or the best node for it that is known, whether it lives.
+// If not, the next one is asked, up to so many; then the interval is searched.
+func (g *fingerSearch) renew(tries int) {
+	m := g.f.m
+	c := g.known()
+	if c == nil || tries == 0 {
+		g.search()
+		return
+	}
+	m.ask(c, &PingRequest{}, func(_ Message, err error) {
+		switch {
+		case m.closed:
+		case err != nil: // it is out of the index by now
+			g.f.tune(false)
+			g.renew(tries - 1)
+		default:
+			g.f.tune(true)
+			g.f.choose(g, c)
+		}
+	})
+}
+
+// tune takes into the pace whether a finger lived. It settles where two in seven are
+// dead, which lookups hardly feel, and is no slower than a third of what is asked for.
+func (f *fingers) tune(alive bool) {
+	least := f.m.cfg.Fingers.Refresh
+	if alive {
+		f.pace = min(f.pace*9/8, 3*least)
+	} else {
+		f.pace = max(f.pace*3/4, least)
+	}
+}
+
+// known is the finger of the interval; if there is none, the nearest contact there.
+func (g *fingerSearch) known() *overlay.Contact {
+	x := &g.f.m.index
+	from, to := x.stretch(g.lo, g.width)
+	var best *entry
+	for i := from; i < to; i++ {
+		e := &x.list[i]
+		if e.roles&finger != 0 {
+			return e.c
+		}
+		if best == nil || e.rtt != 0 && (best.rtt == 0 || e.rtt < best.rtt) {
+			best = e
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.c
+}
+
+// search looks up the nodes from distance lo on and makes the first of them, or
+// the one with the least round trip of those in the interval, its finger.
+func (g *fingerSearch) search() {
+	m := g.f.m
+	m.find(m.point(add(m.self.ID, g.lo), max(1, m.cfg.Fingers.Candidates)), g, nil, false)
 }
 
 func (g *fingerSearch) over(l *lookup) {

@@ -5,15 +5,17 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/alarm"
 )
 
 // memory is of nodes that fell silent. Most are dead; after a partition, they
 // are the way back to the other half.
 type memory struct {
-	m    *Machine
-	list []absent
-	next time.Time // the next probe
-	met  time.Time // the last look through a node that came by itself
+	m      *Machine
+	list   []absent
+	alarm  *alarm.Alarm // the next probe
+	probed time.Time    // when the last one was made
+	met    time.Time    // the last look through a node that came by itself
 }
 
 // absent is a node that fell silent.
@@ -44,6 +46,24 @@ func (y *memory) remember(c *overlay.Contact) {
 		y.list = slices.Delete(y.list, 0, 1)
 	}
 	y.list = append(y.list, absent{c: c, since: m.now, last: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
+	y.rearm()
+}
+
+// rearm sets the alarm to when the next node is due, but leaves time between two
+// probes.
+func (y *memory) rearm() {
+	m := y.m
+	if m.cfg.Ring.Stabilize < 0 || len(y.list) == 0 {
+		return
+	}
+	next := slices.MinFunc(y.list, func(a, b absent) int { return a.due.Compare(b.due) }).due
+	if least := y.probed.Add(m.cfg.Ring.Probe / 2); next.Before(least) {
+		next = least
+	}
+	if !y.alarm.Pending() || y.alarm.At().After(next) {
+		m.clock.Stop(y.alarm)
+		y.alarm = m.clock.Set(next, y.probe)
+	}
 }
 
 func (y *memory) at(id overlay.ID) int {
@@ -77,15 +97,12 @@ func (y *memory) contacts() []*overlay.Contact {
 	return out
 }
 
-// tick probes one remembered node now and then, drawn at random among those that
-// are due. Each that stays silent is probed half as often the next time, after
-// the first few.
-func (y *memory) tick() {
+// probe asks one remembered node, drawn at random among those that are due. Each
+// that stays silent is probed half as often the next time, after the first few.
+func (y *memory) probe() {
 	m := y.m
+	defer y.rearm()
 	y.list = slices.DeleteFunc(y.list, func(a absent) bool { return m.now.Sub(a.since) > m.cfg.Ring.RememberFor })
-	if len(y.list) == 0 || m.now.Before(y.next) {
-		return
-	}
 	var due []int
 	for i := range y.list {
 		if !m.now.Before(y.list[i].due) {
@@ -95,7 +112,7 @@ func (y *memory) tick() {
 	if len(due) == 0 {
 		return
 	}
-	y.next = m.now.Add(m.cfg.Ring.Probe / 2)
+	y.probed = m.now
 	a := &y.list[due[m.cfg.Rand.IntN(len(due))]]
 	a.tries++
 	const patient = 8 // probes at the shortest interval

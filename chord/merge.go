@@ -14,7 +14,9 @@ import (
 // nearer than our successor if there is another ring.
 func (r *ring) lookAround() {
 	m := r.m
-	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup), r.lookAround)
+	const most = 3 // doublings
+	r.looks = min(r.looks+1, most)
+	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup<<r.looks), r.lookAround)
 	if !m.server || r.joining || len(m.index.list) == 0 {
 		return
 	}

@@ -29,12 +29,13 @@ type ring struct {
 	alarm   *alarm.Alarm       // the next stabilization
 	pace    time.Duration      // the mean time to it
 	look    *alarm.Alarm       // the next lookup of our own place
+	looks   int                // such lookups since this node was displaced
 	retry   *alarm.Alarm       // the next attempt to join
 	backoff time.Duration
 	// joining and stabilizing are set while they run, and counted so that an
 	// answer to an earlier run is recognized.
 	joining, stabilizing bool
-	changed              bool      // since the last stabilization began
+	changed              bool      // pred or the first of succ, since the last stabilization began
 	moved                bool      // this node's addresses changed since it last told its successor
 	check                int       // the next node of the list to be contacted
 	checked              time.Time // when it last was
@@ -72,7 +73,7 @@ func (r *ring) setPredecessor(c *overlay.Contact) {
 		return
 	}
 	r.pred = c
-	r.changed = true
+	r.displaced()
 	m.records.moved()
 	m.emit(overlay.Changed{})
 	if c != nil && len(r.succ) == 0 {
@@ -90,12 +91,16 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 	if same {
 		return
 	}
-	moved := !slices.EqualFunc(list, r.succ, func(a, b *overlay.Contact) bool { return a.ID == b.ID })
 	for _, c := range r.succ {
 		if e := m.index.find(c.ID); e != nil {
 			e.roles &^= successor
 		}
 	}
+	// Far down the list it is the others' business: this node's place, and who
+	// shares its keys, is the same.
+	sharing := r.m.cfg.Copies - 1
+	first := len(list) == 0 || len(r.succ) == 0 || list[0].ID != r.succ[0].ID
+	near := !slices.EqualFunc(list[:min(len(list), sharing)], r.succ[:min(len(r.succ), sharing)], sameNode)
 	old := r.succ
 	r.succ = list
 	for _, c := range list {
@@ -107,12 +112,19 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 		}
 	}
 	r.version += 2
-	if moved {
-		r.changed = true
+	if first {
+		r.displaced()
+	}
+	if first || near {
 		m.records.moved()
 		m.emit(overlay.Changed{})
 	}
 }
+
+// displaced notes that this node stands between others than before.
+func (r *ring) displaced() { r.changed, r.looks = true, 0 }
+
+func sameNode(a, b *overlay.Contact) bool { return a.ID == b.ID }
 
 // sameContact reports whether two contacts say the same, whoever made them.
 func sameContact(a, b *overlay.Contact) bool {

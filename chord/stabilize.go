@@ -10,11 +10,10 @@ import (
 // round is one round of upkeep of the ring.
 func (r *ring) round() {
 	m := r.m
-	r.pace = max(min(r.pace*3/2, m.cfg.Ring.Stabilize), m.cfg.Ring.Eager)
+	r.pace = max(min(r.pace*3/2, m.cfg.Ring.Quiet), m.cfg.Ring.Eager)
 	r.schedule(r.pace)
 	m.limiter.Sweep(m.now)
 	m.forwarder.sweep()
-	m.memory.tick()
 	if !m.server {
 		return
 	}
@@ -265,11 +264,11 @@ func (r *ring) welcome(c *overlay.Contact) {
 	r.joinThrough([]*overlay.Contact{c}, r.entered)
 }
 
-// checkPredecessor pings a predecessor that has not been heard of for two
-// rounds.
+// checkPredecessor pings a predecessor that has not been heard of for two of its
+// rounds, however seldom they are.
 func (r *ring) checkPredecessor() {
 	m := r.m
-	if r.pred == nil || m.now.Sub(r.predSeen) < 2*m.cfg.Ring.Stabilize {
+	if r.pred == nil || m.now.Sub(r.predSeen) < 2*m.cfg.Ring.Quiet {
 		return
 	}
 	p := r.pred
@@ -286,7 +285,7 @@ func (r *ring) checkPredecessor() {
 // is checked as often as its length and the usual pace have it.
 func (r *ring) checkList() {
 	m := r.m
-	if m.now.Sub(r.checked) < m.cfg.Ring.Stabilize/2 {
+	if m.now.Sub(r.checked) < m.cfg.Ring.Quiet/2 {
 		return
 	}
 	r.checked = m.now
