@@ -42,6 +42,9 @@ func (b *Batch) Close() {
 // Put is [Store.Put].
 func (b *Batch) Put(c cid.Cid, data []byte) error { return b.s.Put(c, data) }
 
+// PutVerified is [Store.PutVerified].
+func (b *Batch) PutVerified(c cid.Cid, data []byte) error { return b.s.PutVerified(c, data) }
+
 // Ref says where a block is in a file: Length bytes at Offset.
 type Ref struct {
 	Cid    cid.Cid

@@ -50,7 +50,7 @@ type nodeTap struct {
 	sink   dag.Sink
 }
 
-// Blocks is dag.Blocks'. each has verified a block when it returns.
+// Blocks is dag.Blocks'.
 func (n nodeTap) Blocks(ctx context.Context, cids []cid.Cid, each func(int, []byte) error) error {
 	return n.blocks.Blocks(ctx, cids, func(i int, block []byte) error {
 		if err := each(i, block); err != nil || cids[i].Prefix().Codec != cid.DagProtobuf {

@@ -330,7 +330,7 @@ func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress fu
 		Chunks:  m.Chunks,
 		Missing: func(i int) bool { has, err := n.store.Has(m.Chunks[i].Cid); return err != nil || !has },
 		Deliver: func(i int, data []byte) error {
-			if err := n.store.Put(m.Chunks[i].Cid, data); err != nil {
+			if err := n.store.PutVerified(m.Chunks[i].Cid, data); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -353,6 +353,6 @@ func (k keeping) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, da
 		if err := each(i, data); err != nil {
 			return err
 		}
-		return k.node.store.Put(cids[i], data)
+		return k.node.store.PutVerified(cids[i], data)
 	})
 }

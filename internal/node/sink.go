@@ -17,7 +17,7 @@ type importSink struct {
 
 // Node implements dag.Sink.
 func (s importSink) Node(_ context.Context, c cid.Cid, data []byte) error {
-	return s.batch.Put(c, data)
+	return s.batch.PutVerified(c, data)
 }
 
 // File implements dag.Sink. The description is taken from the path, while the

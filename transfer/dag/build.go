@@ -19,8 +19,7 @@ import (
 // against the chunk's size when it arrives.
 //
 // Errors are ErrMalformed, ErrTooLarge and ErrUnsupported for content that
-// cannot be accepted, ErrHashMismatch if the source gave other bytes than were
-// asked for, or the source's own.
+// cannot be accepted, or the source's own.
 func Build(ctx context.Context, root cid.Cid, blocks Blocks, limits Limits) (*Manifest, error) {
 	if err := limits.Validate(); err != nil {
 		return nil, err

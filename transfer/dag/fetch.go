@@ -14,9 +14,10 @@ import (
 type Blocks interface {
 	// Blocks gets the named blocks, which are distinct, and calls each once for
 	// every one, in any order and perhaps from several goroutines. i is the index
-	// in cids, data is valid during the call only. It ends early with the first
-	// error of each, and fails if a block cannot be had; each is not called any
-	// more once it has returned.
+	// in cids, data is valid during the call only and has been verified against its
+	// CID: nobody hashes it again. It ends early with the first error of each, and
+	// fails if a block cannot be had; each is not called any more once it has
+	// returned.
 	Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error
 }
 
@@ -122,12 +123,6 @@ func (f *fetcher) breadth(ctx context.Context, root cid.Cid, follow func(n *node
 func (f *fetcher) window(ctx context.Context, cids []cid.Cid) error {
 	var mu sync.Mutex
 	err := f.blocks.Blocks(ctx, cids, func(i int, block []byte) error {
-		// A swap session has hashed it, to know who lied. It is hashed again here,
-		// so that no source need be trusted with the names of everything below:
-		// nodes are a twenty-thousandth of a file's bytes.
-		if err := Verify(cids[i], block); err != nil {
-			return err
-		}
 		mu.Lock()
 		defer mu.Unlock()
 		return f.take(cids[i], block)
