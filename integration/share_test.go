@@ -91,6 +91,41 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// One file and one folder out of a shared folder; each is shared onwards under the
+// CID that it has by itself.
+func TestPartOfAFolder(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a")
+	b := w.start("b", a.bootstrap()...)
+	w.file("tree/sub folder/one", "one", 3<<20)
+	w.file("tree/sub folder/two", "two", 100)
+	w.file("tree/large", "large", 8<<20)
+	var s shared
+	a.do(&s, "share", filepath.Join(w.dir, "tree"))
+	for _, part := range []string{"sub folder", "sub folder/two", "sub folder/one"} {
+		var alone struct{ Cid string }
+		w.do(w.repo("none"), &alone, "cid", filepath.Join(w.dir, "tree", filepath.FromSlash(part)))
+		var g got
+		out := filepath.Join(w.dir, "out")
+		b.do(&g, "get", s.Cid+"/"+part, "-o", out)
+		w.sameTree(filepath.Join(w.dir, "tree", filepath.FromSlash(part)), out)
+		if g.Cid != alone.Cid {
+			t.Errorf("%s: the CID is %s, not %s", part, g.Cid, alone.Cid)
+		}
+		if r := w.run(b.repo, "--json", "ls"); !strings.Contains(r.stdout, alone.Cid) {
+			t.Errorf("%s is not shared onwards: %s", part, r.stdout)
+		}
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := w.run(b.repo, "cat", s.Cid+"/sub folder/two"); r.code != 0 || len(r.stdout) != 100 {
+		t.Errorf("cat of a part: exit %d, %d bytes\n%s", r.code, len(r.stdout), r.stderr)
+	}
+	w.fails(3, []string{"nothing of that name"}, b.repo, "get", s.Cid+"/sub", "-o", filepath.Join(w.dir, "no"))
+	w.fails(2, []string{"path"}, b.repo, "pin", "add", s.Cid+"/large")
+}
+
 // Two words are enough: no daemon on either side, only share and get.
 func TestWithoutDaemons(t *testing.T) {
 	unixOnly(t)

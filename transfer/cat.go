@@ -13,8 +13,9 @@ import (
 // CatConfig says what part of which file to write.
 type CatConfig struct {
 	Root   cid.Cid
-	Offset int64 // in bytes; beyond the end there is nothing
-	Length int64 // in bytes; negative: to the end
+	Inside string // path of the file below the root, with slashes; empty: the root is it
+	Offset int64  // in bytes; beyond the end there is nothing
+	Length int64  // in bytes; negative: to the end
 	Limits dag.Limits
 }
 
@@ -23,8 +24,14 @@ const keepAgain = 32 << 20
 
 // Cat writes a range of the file under cfg.Root to w, in order, as it arrives.
 // Only chunks that hold some of the range are fetched. Errors are ErrNotFile,
-// those of dag.Build, of the fetcher and of w.
+// ErrNoEntry, those of dag.Build, of the fetcher and of w.
 func Cat(ctx context.Context, cfg CatConfig, w io.Writer, fetcher Fetcher) error {
+	if cfg.Inside != "" {
+		var err error
+		if cfg.Root, fetcher, err = enter(ctx, cfg.Root, cfg.Inside, cfg.Limits, fetcher); err != nil {
+			return err
+		}
+	}
 	m, err := dag.Build(ctx, cfg.Root, fetcher, cfg.Limits)
 	if err != nil {
 		return err

@@ -21,6 +21,8 @@ var (
 	ErrDiskFull = errors.New("the disk is full")
 	// ErrNotFile is returned where a file is needed and something else was found.
 	ErrNotFile = errors.New("not a file")
+	// ErrNoEntry is returned for a path below a root where nothing is.
+	ErrNoEntry = errors.New("there is nothing of that name")
 	// ErrClosed is returned by a Target that was closed or finished.
 	ErrClosed = errors.New("the target is closed")
 )

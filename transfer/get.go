@@ -15,6 +15,9 @@ import (
 // GetConfig says what to get and where to put it.
 type GetConfig struct {
 	Root cid.Cid
+	// Inside is the path of what to get below the root, with slashes; empty: all of
+	// it. The result has a root of its own.
+	Inside string
 	// Out is where the result goes: see OutputPath.
 	Out string
 	// Name is the name that a link proposes, by a stranger. What cannot be used
@@ -75,7 +78,8 @@ type Got struct {
 // an earlier, interrupted Get of the same content and place has left, whatever
 // ended it, and leaves the same when it fails or ctx ends.
 //
-// Errors are those of dag.Build, OpenTarget, Target.Finish and of the fetcher.
+// Errors are ErrNoEntry, those of dag.Build, OpenTarget, Target.Finish and of the
+// fetcher.
 func Get(ctx context.Context, cfg GetConfig, fetcher Fetcher) (Got, error) {
 	g := &getter{cfg: cfg, fetcher: fetcher}
 	return g.run(ctx)
@@ -93,6 +97,11 @@ type getter struct {
 
 func (g *getter) run(ctx context.Context) (got Got, err error) {
 	g.tell(func(*GetProgress) {})
+	if g.cfg.Inside != "" {
+		if g.cfg.Root, g.fetcher, err = enter(ctx, g.cfg.Root, g.cfg.Inside, g.cfg.Limits, g.fetcher); err != nil {
+			return Got{}, err
+		}
+	}
 	var nodes dag.Blocks = g.fetcher
 	if g.cfg.Sink != nil {
 		nodes = nodeTap{blocks: nodes, mu: new(sync.Mutex), sink: g.cfg.Sink}

@@ -16,6 +16,7 @@ func catCommand(p *program) *cli.Command {
 		ArgsUsage: "CID|LINK",
 		Description: `Examples:
    peer cat bafy... | tar tv
+   peer cat bafy.../docs/readme.md
    peer cat bafy... --offset 1048576 --length 100 | xxd`,
 		Flags: append([]cli.Flag{
 			&cli.Int64Flag{Name: "offset", Usage: "begin at byte `N`"},

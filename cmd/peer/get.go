@@ -30,11 +30,13 @@ func getCommand(p *program) *cli.Command {
 		Description: `Fetches from everyone who has it at once, verifies every chunk, and writes it
 under its name into this folder, or where -o says. What is there already is not
 fetched again, so an interrupted get goes on where it was. Another file in that
-place is not overwritten without --force.
+place is not overwritten without --force. With a path behind the CID, only what is
+there in its folder is fetched; it then has a CID of its own.
 
 Examples:
    peer get bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64
    peer get 'peer:bafy...?name=movie.mkv&at=...' -o ~/Videos
+   peer get bafy.../photos/2024 -o ~/Pictures
    peer get bafy... --limit 500KiB --wait 10m`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "this folder", Usage: "write to `PATH`; a folder takes it under its own name"},

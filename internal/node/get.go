@@ -87,6 +87,8 @@ func (f *fetch) failed(err error) error {
 			}
 		}
 		return f.notFound()
+	case errors.Is(err, transfer.ErrNoEntry):
+		return failure(KindNotFound, err, "peer ls "+root.String(), "%s is not got", f.ref.path)
 	case errors.Is(err, dag.ErrMalformed), errors.Is(err, transfer.ErrUnsafe):
 		return failure(KindDamaged, err, "peer ls "+root.String(), "%s cannot be put on this disk", root)
 	case errors.Is(err, transfer.ErrExists):
@@ -121,7 +123,7 @@ func (f *fetch) notFound() error {
 
 // Get implements [Service].
 func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress)) (Got, error) {
-	ref, err := parseRef(req.Ref)
+	ref, err := parsePath(req.Ref)
 	if err != nil {
 		return Got{}, err
 	}
@@ -143,16 +145,17 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 
 	watch := f.watch(ctx, progress)
 	cfg := transfer.GetConfig{
-		Root: ref.root, Out: req.Path, Name: ref.name, Force: req.Force,
-		Sink: importSink{batch},
-		Opened: func(t *transfer.Target) {
+		Root: ref.root, Inside: ref.path, Out: req.Path, Name: ref.name, Force: req.Force,
+		Sink: importSink{batch}, Progress: watch.set,
+	}
+	if ref.path == "" { // of a part, others get nothing before it is whole: they count the chunks of all
+		cfg.Opened = func(t *transfer.Target) {
 			f.holding = n.transfers.opened(f.download, t)
 			if have, _ := f.holding.Count(); have > 0 {
 				f.announce()
 			}
-		},
-		Arrived:  func(i int) { f.holding.Add(i); f.announce() },
-		Progress: watch.set,
+		}
+		cfg.Arrived = func(i int) { f.holding.Add(i); f.announce() }
 	}
 	got, err := transfer.Get(ctx, cfg, f)
 	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {
@@ -165,14 +168,14 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		return Got{}, f.failed(err)
 	}
 	out := Got{
-		Cid: ref.root.String(), Path: got.Path, Size: got.Manifest.Size, Resumed: got.Resumed,
+		Cid: got.Manifest.Root.String(), Path: got.Path, Size: got.Manifest.Size, Resumed: got.Resumed,
 		Seconds: time.Since(begin).Seconds(), Peers: f.contributors(),
 	}
 	if !got.Shareable {
 		return out, nil
 	}
 	root := store.Root{
-		Cid: ref.root, Name: ref.name, Path: got.Path,
+		Cid: got.Manifest.Root, Name: ref.name, Path: got.Path,
 		Size: got.Manifest.Size, Chunks: int64(len(got.Manifest.Chunks)),
 	}
 	if err := n.keepRoot(ctx, root); err != nil {
@@ -285,7 +288,7 @@ func phase(p transfer.Phase, peers int) string {
 
 // Cat implements [Service].
 func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
-	ref, err := parseRef(req.Ref)
+	ref, err := parsePath(req.Ref)
 	if err != nil {
 		return err
 	}
@@ -297,7 +300,7 @@ func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
 		return err
 	}
 	defer f.close()
-	err = transfer.Cat(ctx, transfer.CatConfig{Root: ref.root, Offset: req.Offset, Length: req.Length}, w, f)
+	err = transfer.Cat(ctx, transfer.CatConfig{Root: ref.root, Inside: ref.path, Offset: req.Offset, Length: req.Length}, w, f)
 	switch {
 	case err == nil:
 		return nil

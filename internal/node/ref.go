@@ -1,6 +1,8 @@
 package node
 
 import (
+	"path"
+
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -12,16 +14,31 @@ import (
 // ref is what a user names content with.
 type ref struct {
 	root  cid.Cid
+	path  string          // of what is meant below the root; empty: all of it
 	name  string          // proposed by a link; a stranger's
 	named []peer.AddrInfo // peers that a link names
 }
 
+// parseRef reads a CID or link that must be about all of the content.
 func parseRef(text string) (ref, error) {
+	r, err := parsePath(text)
+	if err == nil && r.path != "" {
+		err = usage("%q is a path inside of a CID, which this command does not take", text)
+	}
+	return r, err
+}
+
+// parsePath reads a CID or link that may be about a part of the content.
+func parsePath(text string) (ref, error) {
 	l, err := link.Parse(text)
 	if err != nil {
 		return ref{}, failure(KindUsage, err, "peer get CID, or the whole link in quotes", "%q names no content", text)
 	}
-	return ref{root: l.Cid, name: l.Name, named: l.Peers()}, nil
+	r := ref{root: l.Cid, path: l.Path, name: l.Name, named: l.Peers()}
+	if r.path != "" { // the link's name is that of the whole
+		r.name = path.Base(r.path)
+	}
+	return r, nil
 }
 
 // link is what others get the root with.

@@ -66,6 +66,28 @@ func (m *Manifest) Path(entry int) string {
 	return strings.Join(names, "/")
 }
 
+// Find returns the entry at a path below the root, with slashes, as Path writes
+// it; ok is false if there is none.
+func (m *Manifest) Find(path string) (entry int, ok bool) {
+	for name := range strings.SplitSeq(path, "/") {
+		entry, ok = m.child(entry, name)
+		if !ok {
+			return 0, false
+		}
+	}
+	return entry, ok
+}
+
+// child finds an entry of a folder. Entries come behind the folder they are in.
+func (m *Manifest) child(folder int, name string) (int, bool) {
+	for i := folder + 1; i < len(m.Entries); i++ {
+		if e := &m.Entries[i]; e.Parent == folder && e.Name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
 // PayloadSize is the number of bytes that a chunk adds to each file it is in:
 // its size, unless it is wrapped in a dag-pb node (see Payload).
 func (m *Manifest) PayloadSize(chunk int) int {

@@ -1,7 +1,7 @@
 // Package link reads and writes the links by which people hand each other
 // content: a CID with a name and with hints where to find it.
 //
-//	peer:CID?name=NAME&at=MULTIADDR&tracker=URL
+//	peer:CID/PATH?name=NAME&at=MULTIADDR&tracker=URL
 //
 // The format is docs/wire.md, section Links. Start reading at [Parse].
 package link
@@ -29,6 +29,7 @@ const (
 	MaxAt       = 32      // addresses
 	MaxTrackers = 8
 	maxCid      = 512 // characters of a CID, in any base
+	maxPath     = 4096
 )
 
 const scheme = "peer"
@@ -37,13 +38,15 @@ const scheme = "peer"
 // hints of a stranger.
 type Link struct {
 	Cid      cid.Cid
+	Path     string         // of what is meant below the CID: plain names, with slashes between; empty: all of it
 	Name     string         // of the file or folder; may be empty, and is not safe as a path
 	At       []ma.Multiaddr // where peers that have it may be reached; each ends in /p2p/ID
 	Trackers []string       // http or https URLs, or multiaddrs
 }
 
 // Parse reads a link, or a bare CID in any version and base, or one written as
-// ipfs://CID or /ipfs/CID. Space around it is ignored. All errors are ErrSyntax.
+// ipfs://CID or /ipfs/CID, each with a path behind it or without. Space around it
+// is ignored. All errors are ErrSyntax.
 func Parse(s string) (Link, error) {
 	l, err := parse(strings.TrimSpace(s))
 	if err != nil {
@@ -60,17 +63,45 @@ func parse(s string) (Link, error) {
 		return parsePeer(rest)
 	}
 	rest, ok := cutPrefixFold(s, "ipfs://")
-	if !ok {
-		rest, ok = strings.CutPrefix(s, "/ipfs/")
-	}
 	if ok {
-		s = strings.TrimSuffix(rest, "/")
-		if strings.Contains(s, "/") {
-			return Link{}, errors.New("a path inside of a CID; give the CID alone")
+		return parsePlace(rest, true)
+	}
+	rest, _ = strings.CutPrefix(s, "/ipfs/")
+	return parsePlace(rest, false)
+}
+
+// parsePlace reads a CID and the path behind it, which may be percent-encoded.
+func parsePlace(s string, escaped bool) (l Link, err error) {
+	if l.Cid, err = parseCid(strings.TrimSuffix(s, "/")); err == nil {
+		return l, nil // base64 has slashes too
+	}
+	id, path, _ := strings.Cut(s, "/")
+	if l.Cid, err = parseCid(id); err != nil {
+		return Link{}, err
+	}
+	if escaped {
+		if path, err = url.PathUnescape(path); err != nil {
+			return Link{}, err
 		}
 	}
-	c, err := parseCid(s)
-	return Link{Cid: c}, err
+	l.Path = strings.TrimSuffix(path, "/")
+	return l, checkPath(l.Path)
+}
+
+// checkPath refuses what leads nowhere below a CID.
+func checkPath(path string) error {
+	if path == "" {
+		return nil
+	}
+	if len(path) > maxPath || strings.Contains(path, "\x00") {
+		return errors.New("a path that is too long, or has a zero in it")
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" || name == "." || name == ".." {
+			return fmt.Errorf("a path with the name %q in it", name)
+		}
+	}
+	return nil
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {
@@ -97,7 +128,7 @@ func parseCid(s string) (cid.Cid, error) {
 // parsePeer reads what follows "peer:".
 func parsePeer(s string) (l Link, err error) {
 	id, query, more := strings.Cut(s, "?")
-	if l.Cid, err = parseCid(id); err != nil {
+	if l, err = parsePlace(id, true); err != nil {
 		return Link{}, err
 	}
 	if !more {
@@ -154,6 +185,9 @@ func (l Link) Validate() error {
 	case len(l.Trackers) > MaxTrackers:
 		return fmt.Errorf("%d trackers, at most %d are allowed", len(l.Trackers), MaxTrackers)
 	}
+	if err := checkPath(l.Path); err != nil {
+		return err
+	}
 	for _, a := range l.At {
 		if _, err := peer.AddrInfoFromP2pAddr(a); err != nil {
 			return fmt.Errorf("at %s: %w", a, err)
@@ -190,6 +224,9 @@ func checkTracker(t string) error {
 func (l Link) String() string {
 	var b strings.Builder
 	b.WriteString(scheme + ":" + l.Cid.String())
+	if l.Path != "" {
+		b.WriteString("/" + escape(l.Path))
+	}
 	next := byte('?')
 	put := func(key, value string) {
 		b.WriteByte(next)

@@ -29,6 +29,10 @@ func TestParse(t *testing.T) {
 		"ipfs://" + root:                         {Cid: cid.MustParse(root)},
 		"IPFS://" + root + "/":                   {Cid: cid.MustParse(root)},
 		"peer:" + root:                           {Cid: cid.MustParse(root)},
+		root + "/a b/c%20?d/":                    {Cid: cid.MustParse(root), Path: "a b/c%20?d"},
+		"/ipfs/" + root + "/x":                   {Cid: cid.MustParse(root), Path: "x"},
+		"ipfs://" + root + "/a%20b/%3f":          {Cid: cid.MustParse(root), Path: "a b/?"},
+		"peer:" + root + "/a%2fb%3f/c?name=n":    {Cid: cid.MustParse(root), Path: "a/b?/c", Name: "n"},
 		"Peer:" + v0:                             {Cid: cid.MustParse(v0)},
 		"peer:" + root + "?name=a%20b%26c%3Dd+e": {Cid: cid.MustParse(root), Name: "a b&c=d+e"},
 		"peer:" + root + "?at=" + at1 + "&name=x&at=" + at2 + "&tracker=https://t.example/a&tracker=" + at1: {
@@ -74,7 +78,7 @@ func addrs(list ...string) (out []ma.Multiaddr) {
 }
 
 func same(a, b Link) bool {
-	if !a.Cid.Equals(b.Cid) || a.Name != b.Name || len(a.At) != len(b.At) || len(a.Trackers) != len(b.Trackers) {
+	if !a.Cid.Equals(b.Cid) || a.Name != b.Name || a.Path != b.Path || len(a.At) != len(b.At) || len(a.Trackers) != len(b.Trackers) {
 		return false
 	}
 	for i := range a.At {
@@ -94,7 +98,7 @@ func TestParseErrors(t *testing.T) {
 	at := "/ip4/192.0.2.1/tcp/4001/p2p/" + one
 	for _, s := range []string{
 		"", " ", "peer:", "peer:?name=x", "ipfs://", "/ipfs/", "hello", "peer:hello", root[1:], root + "x", root + "?name=x",
-		"peer://" + root, "http://" + root, "ipfs://" + root + "/a/b", "/ipfs/" + root + "/a", "/ipns/" + root, "ipfs://" + root + "?x=y",
+		"peer://" + root, "http://" + root, root + "//a", root + "/a//b", root + "/../x", "ipfs://" + root + "/a/%2e%2e", "/ipfs/" + root + "/.", "peer:" + root + "/a%00", root + "/" + strings.Repeat("x/", 4000), "/ipns/" + root, "ipfs://" + root + "?x=y",
 		"peer:" + root + "?", "peer:" + root + "?name", "peer:" + root + "?name=", "peer:" + root + "?=x", "peer:" + root + "?name=x&",
 		"peer:" + root + "?name=x&name=y", "peer:" + root + "?Name=x", "peer:" + root + "?color=red", "peer:" + root + "?name=%zz", "peer:" + root + "?name=%4",
 		"peer:" + root + "?name=a%00b", "peer:" + root + "?name=a%0Ab", "peer:" + root + "?name=%1b%5b31m", "peer:" + root + "?name=%ff%fe",
@@ -157,7 +161,7 @@ func TestRoundTrip(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	at := "/ip4/192.0.2.1/tcp/4001/p2p/" + one
 	for _, s := range []string{
-		root, v0, "ipfs://" + root, "/ipfs/" + root + "/", "peer:" + root, "peer:" + root + "?name=a%20b&at=" + at + "&tracker=https://t.example",
+		root, v0, root + "/a/b c", "peer:" + root + "/a%25", "ipfs://" + root, "/ipfs/" + root + "/", "peer:" + root, "peer:" + root + "?name=a%20b&at=" + at + "&tracker=https://t.example",
 		"peer:" + v0 + "?at=%2Fp2p%2F" + one, "peer:" + root + "?tracker=" + at, "peer:?", "peer:" + root + "?name=%e2%80%ae",
 	} {
 		f.Add(s)
