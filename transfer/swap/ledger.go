@@ -33,6 +33,7 @@ type ledgerSwarm struct {
 	size     int64 // of its files in bytes, 0 if not known
 	complete bool  // every byte is here
 	sessions int   // that fetch it
+	moved    Totals
 	receipts map[peer.ID]wire.Vouch
 }
 
@@ -85,6 +86,18 @@ func (l *Ledger) Totals() Totals {
 	return l.totals
 }
 
+// Swarms returns the sums of each swarm that is remembered. One that was long quiet
+// may have been forgotten meanwhile and begin again at zero.
+func (l *Ledger) Swarms() map[cid.Cid]Totals {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[cid.Cid]Totals, len(l.swarms))
+	for root, s := range l.swarms {
+		out[root] = s.moved
+	}
+	return out
+}
+
 // Restore sets the account of p to what an earlier run of this node had.
 func (l *Ledger) Restore(p peer.ID, a fair.Account) {
 	l.mu.Lock()
@@ -126,6 +139,9 @@ func (l *Ledger) received(root cid.Cid, p peer.ID, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.totals.Received += bytes
+	if s := l.swarms[root]; s != nil {
+		s.moved.Received += bytes
+	}
 	l.book.Received(root, p, bytes)
 }
 
@@ -152,6 +168,9 @@ func (l *Ledger) settle(c fair.Candidate, sent int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.totals.Sent += int64(sent)
+	if s := l.swarms[c.Root]; s != nil {
+		s.moved.Sent += int64(sent)
+	}
 	if more := sent - c.Bytes; more != 0 {
 		l.book.Sent(c.Root, c.Peer, int64(more))
 	}

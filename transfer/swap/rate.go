@@ -79,6 +79,14 @@ func (t *Throttle) Rate() Rate {
 	return t.rate
 }
 
+// touch tells those who follow changes to look again.
+func (t *Throttle) touch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.moved)
+	t.moved = make(chan struct{})
+}
+
 // changes returns a channel that is closed when the rate changes.
 func (t *Throttle) changes() <-chan struct{} {
 	t.mu.Lock()

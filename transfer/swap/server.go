@@ -97,6 +97,7 @@ type Server struct {
 	src      Source
 	uploads  *uploads
 	throttle *Throttle
+	roots    *rootLimits
 	buffers  chan []byte // idle turn buffers
 
 	wg sync.WaitGroup // the handlers of all streams
@@ -113,11 +114,11 @@ func NewServer(h host.Host, src Source, cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	throttle := NewThrottle(cfg.Up)
+	throttle, roots := NewThrottle(cfg.Up), &rootLimits{}
 	s := &Server{
-		cfg: cfg, host: h, src: src, throttle: throttle,
+		cfg: cfg, host: h, src: src, throttle: throttle, roots: roots,
 		uploads: &uploads{
-			throttle: throttle, ledger: cfg.Ledger, choker: cfg.Choker(cfg.Ledger.book),
+			throttle: throttle, roots: roots, ledger: cfg.Ledger, choker: cfg.Choker(cfg.Ledger.book),
 			max: cfg.MaxWriting, maxPeer: cfg.MaxWriting / 8, patience: cfg.Patience,
 		},
 		buffers: make(chan []byte, 8),

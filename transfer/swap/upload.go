@@ -17,6 +17,7 @@ import (
 // whoever changes something hands out the turns that became possible.
 type uploads struct {
 	throttle *Throttle
+	roots    *rootLimits
 	ledger   *Ledger
 	max      int           // bytes in writing, of all peers
 	maxPeer  int           // and of one
@@ -104,12 +105,12 @@ func (u *uploads) close() {
 func (u *uploads) dispatch() {
 	refused := false
 	for !u.closed {
-		fit := u.fitting()
+		now := time.Now()
+		fit := u.fitting(now)
 		if len(fit) == 0 {
 			u.press()
 			break
 		}
-		now := time.Now()
 		if wait, ok := u.throttle.ready(now); !ok {
 			u.again(wait)
 			break
@@ -129,6 +130,7 @@ func (u *uploads) dispatch() {
 
 func (u *uploads) grant(now time.Time, t *turn) {
 	u.throttle.spend(now, t.Bytes)
+	u.roots.spend(now, t.Root, t.Bytes)
 	t.began = now
 	u.waiting = slices.DeleteFunc(u.waiting, func(w *turn) bool { return w == t })
 	u.writing = append(u.writing, t)
@@ -160,8 +162,9 @@ func (u *uploads) tell(refused bool) {
 	}
 }
 
-// fitting returns the waiting turns for which there is room.
-func (u *uploads) fitting() []*turn {
+// fitting returns the waiting turns for which there is room, and which the bounds
+// of their roots let through.
+func (u *uploads) fitting(now time.Time) []*turn {
 	if len(u.waiting) == 0 {
 		return nil
 	}
@@ -171,9 +174,14 @@ func (u *uploads) fitting() []*turn {
 	}
 	fit := make([]*turn, 0, len(u.waiting))
 	for _, t := range u.waiting {
-		if u.bytes+t.Bytes <= u.max && held[t.Peer]+t.Bytes <= u.maxPeer {
-			fit = append(fit, t)
+		if u.bytes+t.Bytes > u.max || held[t.Peer]+t.Bytes > u.maxPeer {
+			continue
 		}
+		if wait, ok := u.roots.ready(now, t.Root); !ok {
+			u.again(wait)
+			continue
+		}
+		fit = append(fit, t)
 	}
 	return fit
 }

@@ -17,7 +17,7 @@ type news struct {
 	told     bool
 	closed   bool            // the peer was last told that nobody is served
 	changed  <-chan struct{} // closed when f has news; nil while news must wait
-	rate     <-chan struct{} // closed when the server's limit changes
+	rate     <-chan struct{} // closed when a limit of the server changes
 	timer    *time.Timer     // ends the wait
 	earliest time.Time       // for the next Have
 	gossip   *time.Timer     // when the peer is told of other members
@@ -58,7 +58,7 @@ func (n *news) tell(ctx context.Context) error {
 // take appends the frames that are due to b.
 func (n *news) take(b []byte) []byte {
 	n.rate = n.u.srv.throttle.changes()
-	closed := n.u.srv.throttle.Rate() == None
+	closed := n.u.srv.servesNobody(n.root)
 	first := !n.told || closed != n.closed
 	n.told, n.closed = true, closed
 	if n.f == nil || closed {

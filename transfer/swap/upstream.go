@@ -293,7 +293,7 @@ func (u *upstream) want(ctx context.Context, m wire.Want) error {
 	switch {
 	case u.byID[m.ID] != nil:
 		return errSameID
-	case u.srv.throttle.Rate() == None:
+	case u.srv.servesNobody(u.root):
 		u.control = wire.Refuse{ID: m.ID, Reason: wire.ReasonClosed}.Append(u.control)
 	case len(u.wants) >= u.srv.cfg.MaxWants:
 		u.control = wire.Refuse{ID: m.ID, Reason: wire.ReasonBusy}.Append(u.control)

@@ -9,6 +9,8 @@ import (
 
 	"ringswap/transfer/swap/fair"
 	"ringswap/transfer/swap/wire"
+
+	"github.com/ipfs/go-cid"
 )
 
 // Ways in which a peer breaks the protocol towards the server.
@@ -68,7 +70,7 @@ func (u *upstream) write(ctx context.Context) error {
 		}
 		if t == nil {
 			var done bool
-			if pieces, done = u.plan(ctx); done {
+			if pieces, done = u.plan(ctx, n.root); done {
 				return u.s.CloseWrite()
 			}
 			if len(pieces) == 0 {
@@ -108,7 +110,7 @@ func (u *upstream) write(ctx context.Context) error {
 				return err
 			}
 		case <-n.rate:
-			if u.srv.throttle.Rate() == None {
+			if u.srv.servesNobody(n.root) {
 				drop()
 				u.refuseAll(wire.ReasonClosed)
 			}
@@ -201,8 +203,8 @@ func (u *upstream) put(ctx context.Context, b []byte) error {
 // plan chooses the pieces of the next turn from the front of the queue. It
 // refuses, as control frames, what cannot be served. done says that the stream
 // is finished.
-func (u *upstream) plan(ctx context.Context) (pieces []piece, done bool) {
-	room := min(u.turn, u.srv.throttle.Rate().turnBytes())
+func (u *upstream) plan(ctx context.Context, root cid.Cid) (pieces []piece, done bool) {
+	room := min(u.turn, u.srv.throttle.Rate().turnBytes(), u.srv.roots.rate(root).turnBytes())
 	for i := 0; ; {
 		w, canceled, ended := u.wantAt(i)
 		if w == nil {
