@@ -35,6 +35,7 @@ func newApp(p *program) *cli.App {
 		Flags:           globalFlags(),
 		Commands: []*cli.Command{
 			runCommand(p), shareCommand(p), addCommand(p), getCommand(p), catCommand(p), lsCommand(p), cidCommand(p),
+			transfersCommand(p), pauseCommand(p), resumeCommand(p), cancelCommand(p), limitCommand(p), goalCommand(p),
 			rmCommand(p), pinCommand(p), gcCommand(p), verifyCommand(p),
 			lookupCommand(p), providersCommand(p), idCommand(p), statusCommand(p), peersCommand(p), swarmCommand(p),
 			ringCommand(p), demoCommand(p), completionCommand(p),

@@ -117,13 +117,13 @@ func FuzzArrange(f *testing.F) {
 
 func TestComplete(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                 "run share add get cat ls cid rm pin gc verify lookup providers id status peers swarm ring demo completion help",
+		"":                 "run share add get cat ls cid transfers pause resume cancel limit goal rm pin gc verify lookup providers id status peers swarm ring demo completion help",
 		"s":                "share status swarm",
 		"pin ":             "ls add rm",
 		"pin a":            "add",
 		"share ":           ":files",
 		"share x --":       "--repo --json --quiet --verbose --help --version --hidden --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
-		"get x --force --": "--repo --json --quiet --verbose --help --version --output --limit --wait --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
+		"get x --force --": "--repo --json --quiet --verbose --help --version --output --limit --queue --wait --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
 		"get -o ":          ":files",
 		"get x --lim":      "--limit --limit-up --limit-down",
 		"run --overlay ":   "chord kademlia",

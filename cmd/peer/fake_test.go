@@ -26,9 +26,10 @@ type fakeNode struct {
 	empty    bool   // there is nothing to list
 	overlay  string // of Ring; empty is Kademlia
 
-	mu     sync.Mutex
-	cfg    node.Config
-	closed bool
+	mu       sync.Mutex
+	cfg      node.Config
+	closed   bool
+	settings node.Settings
 }
 
 func (f *fakeNode) Close() error {
@@ -109,6 +110,42 @@ func (f *fakeNode) Cat(_ context.Context, req node.CatRequest, w io.Writer) erro
 	}
 	_, err := w.Write(b)
 	return err
+}
+
+func (f *fakeNode) Enqueue(_ context.Context, req node.GetRequest) (node.Transfer, error) {
+	return node.Transfer{Cid: req.Ref, Name: req.Ref, Path: "/home/me/" + req.Ref, State: "queued", Queued: true}, nil
+}
+
+var fakeTransfers = []node.Transfer{
+	{Cid: "bafyone", Name: "movie.mkv", Path: "/home/me/movie.mkv", State: "fetching", Done: 1 << 20, Size: 3 << 20, Peers: 2, RateIn: 1e6, LimitDown: 2e6},
+	{Cid: "bafytwo", Name: "evil\x1b[2J", Path: "/home/me/e", State: "waiting", Why: "no provider of bafytwo was found", Try: "peer providers bafytwo", Again: 61, Queued: true},
+	{Cid: "bafythree", Name: "a", Path: "/home/me/a", State: "failed", Why: "the disk is full", Try: "free some space", Queued: true},
+	{Cid: "bafyfour", Name: "b", Path: "/home/me/b", State: "resting", Done: 1 << 30, Size: 1 << 30, Sent: 3 << 29, Ratio: 1.5, Seconds: 400000, Goal: node.Goal{Ratio: 1.5, Seconds: 7 * 86400}},
+}
+
+func (f *fakeNode) Transfers(context.Context) iter.Seq2[node.Transfer, error] {
+	return seq(f, fakeTransfers...)
+}
+
+func (f *fakeNode) Control(_ context.Context, req node.ControlRequest) ([]node.Transfer, error) {
+	if f.empty {
+		return nil, nil
+	}
+	t := fakeTransfers[0]
+	if req.Action == node.ActionPause {
+		t.State = "paused"
+	}
+	if req.Change.LimitDown != nil {
+		t.LimitDown = *req.Change.LimitDown
+	}
+	return []node.Transfer{t}, nil
+}
+
+func (f *fakeNode) Settings(_ context.Context, c node.SettingsChange) (node.Settings, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settings = c.To(f.settings)
+	return f.settings, nil
 }
 
 func (f *fakeNode) Shares(context.Context) iter.Seq2[node.ShareInfo, error] {

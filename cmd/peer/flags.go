@@ -40,11 +40,11 @@ func nodeFlags() []cli.Flag {
 			Usage: "the `NAME` of the network; nodes of different networks do not meet",
 		},
 		&cli.StringFlag{
-			Name: "limit-up", EnvVars: env("LIMIT_UP"), Category: categoryNode, DefaultText: "0, no limit",
+			Name: "limit-up", EnvVars: env("LIMIT_UP"), Category: categoryNode, DefaultText: "as set by peer limit",
 			Usage: "send at most `RATE` bytes a second (2MB, 500KiB); none serves nobody",
 		},
 		&cli.StringFlag{
-			Name: "limit-down", EnvVars: env("LIMIT_DOWN"), Category: categoryNode, DefaultText: "0, no limit",
+			Name: "limit-down", EnvVars: env("LIMIT_DOWN"), Category: categoryNode, DefaultText: "as set by peer limit",
 			Usage: "receive at most `RATE` bytes a second",
 		},
 	}
@@ -72,10 +72,10 @@ func (in *invocation) nodeConfig() (node.Config, error) {
 	if cfg.Bootstrap, err = in.multiaddrs("bootstrap"); err != nil {
 		return node.Config{}, err
 	}
-	if cfg.LimitUp, err = in.rate("limit-up", parseUpRate); err != nil {
+	if cfg.LimitUp, err = in.optionalRate("limit-up", parseUpRate); err != nil {
 		return node.Config{}, err
 	}
-	if cfg.LimitDown, err = in.rate("limit-down", parseRate); err != nil {
+	if cfg.LimitDown, err = in.optionalRate("limit-down", parseRate); err != nil {
 		return node.Config{}, err
 	}
 	return cfg, cfg.Validate()
@@ -105,6 +105,15 @@ func (in *invocation) rate(flag string, parse func(string) (int64, error)) (int6
 		return 0, usageError(in.cli.Command.HelpName+" --"+flag+" 2MB", "--%s: %v", flag, err)
 	}
 	return n, nil
+}
+
+// optionalRate is rate, and nil if the flag is neither given nor in the environment.
+func (in *invocation) optionalRate(flag string, parse func(string) (int64, error)) (*int64, error) {
+	if in.cli.String(flag) == "" {
+		return nil, nil
+	}
+	n, err := in.rate(flag, parse)
+	return &n, err
 }
 
 // nodeFlagsGiven are the node's flags on this command line, for the case that

@@ -37,11 +37,13 @@ Examples:
    peer get bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64
    peer get 'peer:bafy...?name=movie.mkv&at=...' -o ~/Videos
    peer get bafy.../photos/2024 -o ~/Pictures
-   peer get bafy... --limit 500KiB --wait 10m`,
+   peer get bafy... --limit 500KiB --wait 10m
+   peer get bafy... --queue         # the daemon fetches it, over restarts, too: peer transfers`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "this folder", Usage: "write to `PATH`; a folder takes it under its own name"},
-			&cli.StringFlag{Name: "limit", DefaultText: "0, no limit", Usage: "receive at most `RATE` bytes a second for this (2MB, 500KiB)"},
+			&cli.StringFlag{Name: "limit", DefaultText: "0, no limit", Usage: "receive at most `RATE` bytes a second for this (2MB, 500KiB); peer limit CID changes it"},
 			&cli.BoolFlag{Name: "force", Usage: "replace another file in that place"},
+			&cli.BoolFlag{Name: "queue", Usage: "leave it to the daemon and return at once", DisableDefaultText: true},
 			waitFlag(),
 		}, nodeFlags()...),
 	}, 1, 1, get)
@@ -51,6 +53,9 @@ func get(ctx context.Context, in *invocation) error {
 	req, err := getRequest(in)
 	if err != nil {
 		return err
+	}
+	if in.cli.Bool("queue") {
+		return enqueue(ctx, in, req)
 	}
 	return in.with(ctx, func(s *session) error {
 		show := in.progress()
@@ -63,6 +68,22 @@ func get(ctx context.Context, in *invocation) error {
 			got.Peers = []node.GotPeer{} // an array for programs
 		}
 		return in.result(got, func(w io.Writer) { printGot(w, got) })
+	})
+}
+
+// enqueue leaves a transfer to the daemon, of now or of later.
+func enqueue(ctx context.Context, in *invocation, req node.GetRequest) error {
+	return in.with(ctx, func(s *session) error {
+		t, err := s.Enqueue(ctx, req)
+		if err != nil {
+			return err
+		}
+		if !s.lasting {
+			in.warn("no daemon runs on this repo, so it is fetched when one does: peer run")
+		}
+		return in.result(t, func(w io.Writer) {
+			fmt.Fprintf(w, "%s %s\n  to  %s\n  see peer transfers\n", t.State, t.Cid, printable(t.Path))
+		})
 	})
 }
 

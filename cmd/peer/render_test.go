@@ -59,6 +59,22 @@ func TestRendering(t *testing.T) {
 		"help-get":       {args: "get --help"},
 		"help-pin":       {args: "help pin"},
 		"usage":          {args: "get", code: exitUsage},
+		"transfers":      {args: "transfers"},
+		"transfers-none": {args: "queue", node: &fakeNode{empty: true}},
+		"get-queue":      {args: "get bafy --queue"},
+		"pause":          {args: "pause bafyone"},
+		"pause-none":     {args: "pause --all", node: &fakeNode{empty: true}},
+		"pause-what":     {args: "pause", code: exitUsage},
+		"resume":         {args: "resume --all"},
+		"cancel":         {args: "cancel bafyone"},
+		"limit":          {args: "limit"},
+		"limit-set":      {args: "limit --up none --down 2MB --at-once 3"},
+		"limit-cid":      {args: "limit bafyone --down 500KiB"},
+		"limit-cid-bad":  {args: "limit bafyone --up none", code: exitUsage},
+		"goal-set":       {args: "goal --ratio 1.5 --time 7d"},
+		"goal-bad":       {args: "goal --time 7x", code: exitUsage},
+		"help-limit":     {args: "help limit"},
+		"help-goal":      {args: "help goal"},
 	} {
 		for _, json := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ func TestCommandWithoutDaemonRunsANode(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, b.errOut)
 	}
 	cfg := b.node.cfg
-	if cfg.Repo != b.repo || cfg.Network != "n" || cfg.LimitUp != node.ServeNobody || len(cfg.Bootstrap) != 1 || !cfg.NoMDNS {
+	if cfg.Repo != b.repo || cfg.Network != "n" || cfg.LimitUp == nil || *cfg.LimitUp != node.ServeNobody || len(cfg.Bootstrap) != 1 || !cfg.NoMDNS {
 		t.Errorf("the node's config: %+v", cfg)
 	}
 	if !b.node.isClosed() {
@@ -47,7 +47,7 @@ func TestEnvironmentConfiguresTheNode(t *testing.T) {
 	if code := b.peer("id"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.errOut)
 	}
-	if cfg := b.node.cfg; len(cfg.Bootstrap) != 2 || cfg.Network != "n" || cfg.LimitDown != 2e6 || !cfg.NoMDNS || !cfg.Recursive {
+	if cfg := b.node.cfg; len(cfg.Bootstrap) != 2 || cfg.Network != "n" || cfg.LimitUp != nil || cfg.LimitDown == nil || *cfg.LimitDown != 2e6 || !cfg.NoMDNS || !cfg.Recursive {
 		t.Errorf("the node's config: %+v", cfg)
 	}
 	b.daemon(&fakeNode{}, true)

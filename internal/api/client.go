@@ -126,6 +126,26 @@ func (c *Client) Get(ctx context.Context, req node.GetRequest, progress func(nod
 	return callGet.do(ctx, c, req, progress, nil)
 }
 
+// Enqueue puts a transfer into the node's queue.
+func (c *Client) Enqueue(ctx context.Context, req node.GetRequest) (node.Transfer, error) {
+	return callEnqueue.do(ctx, c, req, nil, nil)
+}
+
+// Transfers yields what the node fetches, is to fetch, and gives.
+func (c *Client) Transfers(ctx context.Context) iter.Seq2[node.Transfer, error] {
+	return callTransfers.each(ctx, c, nothing{}, nil)
+}
+
+// Control pauses, resumes, cancels or limits transfers.
+func (c *Client) Control(ctx context.Context, req node.ControlRequest) ([]node.Transfer, error) {
+	return callControl.do(ctx, c, req, nil, nil)
+}
+
+// Settings changes what is set for the node, and returns it.
+func (c *Client) Settings(ctx context.Context, change node.SettingsChange) (node.Settings, error) {
+	return callSettings.do(ctx, c, change, nil, nil)
+}
+
 // Shares yields what the node shares.
 func (c *Client) Shares(ctx context.Context) iter.Seq2[node.ShareInfo, error] {
 	return callShares.each(ctx, c, nothing{}, nil)

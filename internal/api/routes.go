@@ -16,6 +16,10 @@ var (
 	callConnections = plain("connections", node.Service.Connections)
 	callShare       = work("share", node.Service.Share)
 	callGet         = work("get", node.Service.Get)
+	callEnqueue     = ask("enqueue", node.Service.Enqueue)
+	callTransfers   = list("transfers", node.Service.Transfers)
+	callControl     = ask("control", node.Service.Control)
+	callSettings    = ask("settings", node.Service.Settings)
 	callShares      = list("shares", node.Service.Shares)
 	callEntries     = listOf("entries", node.Service.Entries)
 	callUnshare     = ask("unshare", node.Service.Unshare)
@@ -31,7 +35,8 @@ var (
 	callActivity    = list("activity", node.Service.Activity)
 
 	routes = []route{
-		callIdentity, callStatus, callConnections, callShare, callGet, callShares, callEntries, callUnshare,
+		callIdentity, callStatus, callConnections, callShare, callGet,
+		callEnqueue, callTransfers, callControl, callSettings, callShares, callEntries, callUnshare,
 		callPins, callPin, callUnpin, callGC, callVerify, callRing, callLookup, callProviders, callSwarm, callActivity,
 	}
 )

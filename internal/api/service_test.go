@@ -54,6 +54,27 @@ func (s *script) Cat(ctx context.Context, req node.CatRequest, w io.Writer) erro
 	return s.cat(ctx, req, w)
 }
 
+func (s *script) Enqueue(_ context.Context, req node.GetRequest) (node.Transfer, error) {
+	s.took("enqueue", req.Ref)
+	return node.Transfer{Cid: req.Ref, State: "queued", LimitDown: req.Limit}, nil
+}
+
+func (s *script) Transfers(context.Context) iter.Seq2[node.Transfer, error] {
+	return func(yield func(node.Transfer, error) bool) {
+		_ = yield(node.Transfer{Cid: "one", Goal: node.Goal{Ratio: 1.5}}, nil) && yield(node.Transfer{Cid: "two", Why: "why"}, nil)
+	}
+}
+
+func (s *script) Control(_ context.Context, req node.ControlRequest) ([]node.Transfer, error) {
+	s.took("control "+string(req.Action), req.Ref)
+	return []node.Transfer{{Cid: req.Ref, LimitUp: *req.Change.LimitUp}}, nil
+}
+
+func (s *script) Settings(_ context.Context, c node.SettingsChange) (node.Settings, error) {
+	s.took("settings", "")
+	return c.To(node.Settings{LimitUp: 7, AtOnce: 3}), nil
+}
+
 func (s *script) Shares(context.Context) iter.Seq2[node.ShareInfo, error] {
 	return none[node.ShareInfo]()
 }

@@ -7,13 +7,15 @@ import (
 	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
+
+	"ringswap/internal/steer"
 )
 
 // DefaultNetwork is the network that nodes join when none is named.
 const DefaultNetwork = "ringswap"
 
 // ServeNobody as LimitUp makes a node that only takes.
-const ServeNobody = -1
+const ServeNobody = steer.ServeNobody
 
 // Config is how a node is run. The zero value with a Repo is a good one.
 type Config struct {
@@ -36,9 +38,10 @@ type Config struct {
 	Bootstrap []ma.Multiaddr
 	// NoMDNS switches off finding nodes on the local network.
 	NoMDNS bool
-	// LimitUp and LimitDown are bytes of chunks a second; 0 means no limit.
-	// LimitUp may be ServeNobody.
-	LimitUp, LimitDown int64
+	// LimitUp and LimitDown are bytes of chunks a second for this run; 0 means no
+	// limit, and nil what was last set with Service.Settings. LimitUp may be
+	// ServeNobody.
+	LimitUp, LimitDown *int64
 	// Brief says that the node lives for one command only, so that it announces
 	// nothing of what it fetches: it would be gone when others come.
 	Brief bool
@@ -65,7 +68,7 @@ func (c *Config) Validate() error {
 		return usage("lookups are recursive with --overlay %s only", OverlayChord)
 	case !networkName.MatchString(c.Network):
 		return usage("the network name %q is not 1 to 63 letters, digits, dots, dashes or underscores", c.Network)
-	case c.LimitUp < ServeNobody, c.LimitDown < 0:
+	case c.LimitUp != nil && *c.LimitUp < ServeNobody, c.LimitDown != nil && *c.LimitDown < 0:
 		return usage("a rate limit must not be negative")
 	}
 	for _, a := range c.Bootstrap {

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/blockhash"
+	"ringswap/internal/steer"
 	"ringswap/store"
 	"ringswap/transfer"
 	"ringswap/transfer/dag"
@@ -33,18 +35,16 @@ type fetch struct {
 	cancel   context.CancelFunc
 	search   sync.WaitGroup
 	announce func() // that a part of it is here; again it does nothing
+	at       atomic.Pointer[transfer.GetProgress]
 }
 
 // startFetch opens a session for a ref and looks for providers from now on. The
 // caller closes it.
-func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration, limit int64) (*fetch, error) {
+func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration) (*fetch, error) {
 	if wait == 0 {
 		wait = defaultWait
 	}
-	down := []*swap.Throttle{n.down}
-	if limit > 0 {
-		down = append(down, swap.NewThrottle(swap.Rate(limit)))
-	}
+	down := []*swap.Throttle{n.down, n.steering.throttle(ref.root)}
 	session, err := swap.NewSession(n.net.host, ref.root, swap.SessionConfig{
 		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter.Ledger,
 	})
@@ -121,18 +121,32 @@ func (f *fetch) notFound() error {
 	return notFound(root, "nobody who was asked knows of one")
 }
 
-// Get implements [Service].
+// Get implements [Service]. It waits for its turn like a transfer of the queue,
+// but ends with ctx.
 func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress)) (Got, error) {
 	ref, err := parsePath(req.Ref)
 	if err != nil {
 		return Got{}, err
 	}
-	begin := time.Now()
-	f, err := n.startFetch(ctx, ref, req.Wait, req.Limit)
+	t, err := n.ask(ref, req, true)
+	if err != nil {
+		return Got{}, err
+	}
+	defer n.steering.done(t.ID)
+	return n.carry(ctx, t.ID, ref, req, progress)
+}
+
+// getOnce is one run of a transfer: until it is complete or ctx ends.
+func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
+	ref, req := c.ref, c.req
+	f, err := n.startFetch(ctx, ref, req.Wait)
 	if err != nil {
 		return Got{}, err
 	}
 	defer f.close()
+	n.steering.runs(c.id, f)
+	defer n.steering.runs(c.id, nil)
+	defer func() { c.gave(f.contributors()) }()
 	batch, err := n.store.Begin()
 	if err != nil {
 		return Got{}, storeFailure(err, "cannot begin to get %s", ref.root)
@@ -143,10 +157,10 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		return Got{}, storeFailure(err, "cannot put anything into %s", filepath.Dir(req.Path))
 	}
 
-	watch := f.watch(ctx, progress)
+	watch := f.watch(ctx, c.progress)
 	cfg := transfer.GetConfig{
 		Root: ref.root, Inside: ref.path, Out: req.Path, Name: ref.name, Force: req.Force,
-		Sink: importSink{batch}, Progress: watch.set,
+		Sink: importSink{batch}, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },
 	}
 	if ref.path == "" { // of a part, others get nothing before it is whole: they count the chunks of all
 		cfg.Opened = func(t *transfer.Target) {
@@ -162,15 +176,18 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		got, err = transfer.Get(ctx, cfg, f)
 	}
 	watch.stop()
+	if at := f.at.Load(); c.resumed < 0 && at != nil && at.Phase >= transfer.PhaseFetching {
+		c.resumed = at.Resumed
+	}
 	if err != nil {
 		undo()
 		n.retract(ref.root)
 		return Got{}, f.failed(err)
 	}
-	out := Got{
-		Cid: got.Manifest.Root.String(), Path: got.Path, Size: got.Manifest.Size, Resumed: got.Resumed,
-		Seconds: time.Since(begin).Seconds(), Peers: f.contributors(),
+	if c.resumed < 0 {
+		c.resumed = got.Resumed
 	}
+	out := Got{Cid: got.Manifest.Root.String(), Path: got.Path, Size: got.Manifest.Size}
 	if !got.Shareable {
 		return out, nil
 	}
@@ -178,10 +195,23 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		Cid: got.Manifest.Root, Name: ref.name, Path: got.Path,
 		Size: got.Manifest.Size, Chunks: int64(len(got.Manifest.Chunks)),
 	}
-	if err := n.keepRoot(ctx, root); err != nil {
+	if err := n.keepFetched(ctx, ref.root, root); err != nil {
 		n.notices.add(fmt.Sprintf("%s is complete but cannot be shared onwards: %v", got.Path, err))
 	}
 	return out, nil
+}
+
+// keepFetched shares onwards what was fetched, in its place, until its seeding goal
+// is reached. Limits for its way here end: of is what it was fetched by, another
+// root if it is a part.
+func (n *Node) keepFetched(ctx context.Context, of cid.Cid, root store.Root) error {
+	if err := n.keepRoot(ctx, root); err != nil {
+		return err
+	}
+	return n.steering.update(func(p *steer.Plan) error {
+		p.Fetched(root.Cid)
+		return p.SetRoot(of, 0, steer.Change{LimitDown: new(int64)})
+	})
 }
 
 // announcePartial tells the overlay, once, that this node has a first part of
@@ -219,8 +249,6 @@ func (f *fetch) contributors() []GotPeer {
 // watcher turns what a download reports into progress for a user, several times
 // a second, also while nothing happens.
 type watcher struct {
-	mu      sync.Mutex
-	latest  transfer.GetProgress
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -231,21 +259,10 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 	if progress == nil {
 		return w
 	}
-	name := f.ref.name
-	if name == "" {
-		name = f.ref.root.String()
-	}
 	w.running.Go(func() {
 		note := ""
 		for {
-			w.mu.Lock()
-			latest := w.latest
-			w.mu.Unlock()
-			state := f.storeBlocks.session.State()
-			p := Progress{
-				Phase: phase(latest.Phase, state.Connected), Name: name,
-				Done: latest.Bytes, Total: latest.Total, Peers: state.Connected,
-			}
+			p, state := f.progress(), f.storeBlocks.session.State()
 			if !state.Starving.IsZero() && time.Since(state.Starving) > 3*time.Second {
 				if note == "" {
 					note = f.node.lookingNote(ctx)
@@ -263,15 +280,22 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 	return w
 }
 
-func (w *watcher) set(p transfer.GetProgress) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.latest = p
-}
-
 func (w *watcher) stop() {
 	w.cancel()
 	w.running.Wait()
+}
+
+// progress is how far the download has come.
+func (f *fetch) progress() Progress {
+	var at transfer.GetProgress
+	if p := f.at.Load(); p != nil {
+		at = *p
+	}
+	connected := f.storeBlocks.session.State().Connected
+	return Progress{
+		Phase: phase(at.Phase, connected), Name: f.ref.shown(),
+		Done: at.Bytes, Total: at.Total, Peers: connected,
+	}
 }
 
 func phase(p transfer.Phase, peers int) string {
@@ -295,7 +319,7 @@ func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
 	if req.Offset < 0 {
 		return usage("the offset %d is negative", req.Offset)
 	}
-	f, err := n.startFetch(ctx, ref, req.Wait, 0)
+	f, err := n.startFetch(ctx, ref, req.Wait)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (n *Node) Entries(ctx context.Context, text string) iter.Seq2[Entry, error]
 			yield(Entry{}, err)
 			return
 		}
-		f, err := n.startFetch(ctx, ref, 0, 0)
+		f, err := n.startFetch(ctx, ref, 0)
 		if err != nil {
 			yield(Entry{}, err)
 			return

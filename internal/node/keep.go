@@ -30,7 +30,7 @@ func (n *Node) Pin(ctx context.Context, text string, progress func(Progress)) (P
 	if err != nil {
 		return Pin{}, err
 	}
-	f, err := n.startFetch(ctx, ref, 0, 0)
+	f, err := n.startFetch(ctx, ref, 0)
 	if err != nil {
 		return Pin{}, err
 	}
@@ -51,7 +51,9 @@ func (n *Node) Pin(ctx context.Context, text string, progress func(Progress)) (P
 		return Pin{}, storeFailure(err, "cannot pin %s", ref.root)
 	}
 	n.transfers.share(ref.root, 0)
-	n.announce(ctx, ref.root)
+	if n.active(ref.root) {
+		n.announce(ctx, ref.root)
+	}
 	return Pin{Cid: ref.root.String()}, nil
 }
 
@@ -72,6 +74,9 @@ func (n *Node) Unpin(ctx context.Context, text string) (Pin, error) {
 		return Pin{}, storeFailure(err, "cannot unpin %s", ref.root)
 	}
 	if _, err := n.store.Root(ref.root); errors.Is(err, store.ErrNotFound) {
+		if err := n.steering.forget(ref.root); err != nil {
+			n.log.Warn("what was set for a pin is not forgotten on disk", "cid", ref.root, "err", err)
+		}
 		n.transfers.withdraw(ref.root)
 		if err := n.net.driver.Unprovide(ctx, ref.root); err != nil {
 			n.log.Info("the overlay goes on announcing", "cid", ref.root, "err", err)

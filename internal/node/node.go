@@ -29,6 +29,8 @@ type Node struct {
 	meter      *meter
 	neighbours *neighbours
 	transfers  *transfers
+	steering   *steering
+	flows      *flows
 	notices    *notices
 
 	background group
@@ -63,6 +65,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		meter:      &meter{Ledger: swap.NewLedger(0)},
 		neighbours: newNeighbours(),
 		transfers:  newTransfers(),
+		flows:      newFlows(),
 		notices:    &notices{},
 	}
 	n.background.ctx, n.background.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -79,32 +82,32 @@ func (n *Node) open(ctx context.Context) error {
 	if err := n.openNetwork(ctx); err != nil {
 		return err
 	}
+	n.openSteering()
 	if err := n.serveAll(ctx); err != nil {
 		return storeFailure(err, "the repo %s cannot be read", n.cfg.Repo)
 	}
-	if n.cfg.LimitDown > 0 {
-		n.down.Set(swap.Rate(n.cfg.LimitDown))
-	}
+	set := n.steering.settings()
+	n.down.Set(swap.Rate(set.LimitDown))
 	n.recallLedger()
 	server, err := swap.NewServer(n.net.host, blocks{n.store, n.transfers}, swap.ServerConfig{
-		Network: n.cfg.Network, Up: upRate(n.cfg.LimitUp), Ledger: n.meter.Ledger,
+		Network: n.cfg.Network, Up: upRate(set.LimitUp), Ledger: n.meter.Ledger,
 	})
 	if err != nil {
 		return err
 	}
 	n.server = server
+	if err := n.applyRoots(); err != nil {
+		return err
+	}
 	n.spawn(n.keepLedger)
 	n.runNetwork()
 	n.spawn(n.meter.run)
 	n.spawn(n.announceAll)
-	return nil
-}
-
-func upRate(limit int64) swap.Rate {
-	if limit == ServeNobody {
-		return swap.None
+	n.spawn(n.steer)
+	if !n.cfg.Brief {
+		n.runQueue()
 	}
-	return swap.Rate(limit)
+	return nil
 }
 
 func (n *Node) openStore() error {
@@ -127,6 +130,9 @@ func (n *Node) openStore() error {
 func (n *Node) Close() error {
 	n.background.stop()
 	n.background.wg.Wait()
+	if n.steering != nil {
+		n.saveSteering()
+	}
 	var errs []error
 	if n.server != nil {
 		errs = append(errs, n.server.Close())

@@ -41,6 +41,22 @@ func parsePath(text string) (ref, error) {
 	return r, nil
 }
 
+// text is how a user names it without a link's hints.
+func (r ref) text() string {
+	if r.path == "" {
+		return r.root.String()
+	}
+	return r.root.String() + "/" + r.path
+}
+
+// shown is what a user is told that it is: its name, or its CID.
+func (r ref) shown() string {
+	if r.name == "" {
+		return r.root.String()
+	}
+	return r.name
+}
+
 // link is what others get the root with.
 func (n *Node) link(root cid.Cid, name string) string {
 	return link.Link{Cid: root, Name: name, At: forOthers(n.fullAddrs())}.Fit().String()

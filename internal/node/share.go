@@ -47,9 +47,13 @@ func (n *Node) Share(ctx context.Context, req ShareRequest, progress func(Progre
 	report(progress, Progress{Phase: "announcing", Name: s.Name, Done: s.Size, Total: s.Size})
 	out := Shared{
 		Cid: s.Root.String(), Link: n.link(s.Root, s.Name), Name: s.Name, Size: s.Size, Chunks: int(s.Chunks),
-		Announced: n.announce(ctx, s.Root),
 	}
-	if out.Announced == 0 {
+	if n.active(s.Root) {
+		out.Announced = n.announce(ctx, s.Root)
+	} else {
+		out.Warning = "it is paused, or rests since its seeding goal was reached; to serve it: peer resume " + out.Cid
+	}
+	if out.Announced == 0 && out.Warning == "" {
 		out.Warning = n.unannounced(ctx)
 	}
 	if req.Replicas > 0 {
@@ -145,11 +149,7 @@ func (n *Node) serveAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err := n.store.Root(root)
-		if err != nil { // only pinned
-			r.Size = 0
-		}
-		n.transfers.share(root, r.Size)
+		n.transfers.share(root, n.size(root))
 	}
 	return nil
 }
@@ -160,7 +160,9 @@ func (n *Node) announceAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.announce(ctx, root)
+		if n.active(root) {
+			n.announce(ctx, root)
+		}
 	}
 	return nil
 }
@@ -217,6 +219,9 @@ func (n *Node) Unshare(ctx context.Context, text string) (ShareInfo, error) {
 		return ShareInfo{}, storeFailure(err, "cannot stop sharing %s", ref.root)
 	}
 	if !root.Pinned {
+		if err := n.steering.forget(ref.root); err != nil {
+			n.log.Warn("what was set for a share is not forgotten on disk", "cid", ref.root, "err", err)
+		}
 		n.transfers.withdraw(ref.root)
 		if err := n.net.driver.Unprovide(ctx, ref.root); err != nil {
 			n.log.Info("the overlay goes on announcing", "cid", ref.root, "err", err)

@@ -56,6 +56,13 @@ func (t *transfers) withdraw(root cid.Cid) {
 	}
 }
 
+// serves reports whether peers get all of a root here.
+func (t *transfers) serves(root cid.Cid) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shared[root] != nil
+}
+
 // begin notes a download that ctx interrupts; end forgets it.
 func (t *transfers) begin(ctx context.Context, root cid.Cid, s *swap.Session) *download {
 	d := &download{root: root, session: s, ending: ctx.Done(), ended: make(chan struct{})}

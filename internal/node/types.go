@@ -26,6 +26,17 @@ type Service interface {
 	// Cat writes a file's bytes to w in order, as they arrive.
 	Cat(ctx context.Context, req CatRequest, w io.Writer) error
 
+	// Enqueue puts a transfer into the queue, which goes on without the caller, over
+	// restarts of the daemon, until it is done or cancelled.
+	Enqueue(ctx context.Context, req GetRequest) (Transfer, error)
+	// Transfers yields what is fetched or waits for it, then what is here whole.
+	Transfers(ctx context.Context) iter.Seq2[Transfer, error]
+	// Control pauses, resumes, cancels or limits one of them, or all, and returns
+	// how they stand then.
+	Control(ctx context.Context, req ControlRequest) ([]Transfer, error)
+	// Settings changes what is set for the node and returns what holds then.
+	Settings(ctx context.Context, change SettingsChange) (Settings, error)
+
 	// Shares yields what this node shares.
 	Shares(ctx context.Context) iter.Seq2[ShareInfo, error]
 	// Entries yields what is inside a CID or link.
@@ -105,8 +116,8 @@ type Connection struct {
 
 // Progress is how far a long operation has come.
 type Progress struct {
-	// Phase is hashing, announcing, finding, fetching, finishing, sweeping or
-	// verifying.
+	// Phase is hashing, announcing, queued, paused, finding, fetching, finishing,
+	// sweeping or verifying.
 	Phase string `json:"phase"`
 	Name  string `json:"name,omitempty"`
 	Done  int64  `json:"done"`  // bytes
@@ -150,7 +161,7 @@ type GetRequest struct {
 	// under its own name.
 	Path  string `json:"path"`
 	Force bool   `json:"force,omitempty"` // replace another file at that place
-	// Limit is bytes a second, 0 means none.
+	// Limit is bytes a second for this CID until it is here; 0 means what is set.
 	Limit int64 `json:"limit,omitempty"`
 	// Wait is how long to look for a provider before giving up with not found;
 	// 0 means the default of 60 seconds.

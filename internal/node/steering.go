@@ -1,0 +1,273 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"ringswap/internal/steer"
+	"ringswap/transfer/swap"
+)
+
+// errHeld is the cause of a run's end when its task may run no longer for now, and
+// errCancelled when it is not wanted any more.
+var (
+	errHeld      = errors.New("held back")
+	errCancelled = errors.New("it was cancelled")
+)
+
+// steering is what the user has set and asked for, at work: the plan, its file, and
+// who waits for their turn.
+type steering struct {
+	path string
+
+	mu        sync.Mutex
+	plan      *steer.Plan
+	dirty     bool          // the file is not up to date
+	may       []int         // tasks that may run
+	turned    chan struct{} // closed and replaced when may or a task changed
+	throttles map[cid.Cid]*swap.Throttle
+	live      map[int]*fetch // of the tasks that run
+	override  steer.Change   // the limits of this run's command line, until they are changed
+}
+
+// openSteering reads what earlier runs left. What cannot be read is left out, and
+// put aside; the error says so, and the result is usable beside it.
+func openSteering(path string, brief bool) (*steering, error) {
+	s := &steering{
+		path: path, plan: steer.New(), turned: make(chan struct{}),
+		throttles: make(map[cid.Cid]*swap.Throttle), live: make(map[int]*fetch),
+	}
+	text, err := readBounded(path, steer.MaxFile)
+	if err == nil {
+		var plan *steer.Plan
+		if plan, err = steer.Decode(text); err == nil {
+			s.plan = plan
+		}
+	}
+	if brief {
+		s.plan.Hold()
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	return s, fmt.Errorf("limits and transfers that were set earlier cannot be read from %s: %w", path, err)
+}
+
+// update changes the plan and writes it down. An error of f means that nothing
+// changed; one of the disk comes back as errUnsaved, and the change holds until the
+// process ends.
+func (s *steering) update(f func(p *steer.Plan) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := f(s.plan); err != nil {
+		return err
+	}
+	s.turn()
+	s.dirty = true
+	return s.save()
+}
+
+// done takes a task out that a command waited for.
+func (s *steering) done(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan.Remove(id)
+	s.turn()
+}
+
+// served lets f count what was given; that is written down later.
+func (s *steering) served(f func(p *steer.Plan)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.plan)
+	s.dirty = true
+}
+
+// retry lets tasks try again that are due.
+func (s *steering) retry(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.may, s.plan.Arrange(now)) {
+		s.turn()
+	}
+}
+
+// look lets f read the plan.
+func (s *steering) look(f func(p *steer.Plan)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.plan)
+}
+
+// turn decides anew who runs. s.mu is held.
+func (s *steering) turn() {
+	s.may = s.plan.Arrange(time.Now())
+	for root, t := range s.throttles {
+		if r := swap.Rate(s.plan.Root(root).LimitDown); t.Rate() != r {
+			t.Set(r)
+		}
+	}
+	close(s.turned)
+	s.turned = make(chan struct{})
+}
+
+// errUnsaved is wrapped when what was set could not be written down.
+var errUnsaved = errors.New("it could not be written down")
+
+// save writes the plan down if it changed. s.mu is held.
+func (s *steering) save() error {
+	if !s.dirty {
+		return nil
+	}
+	text, err := s.plan.Encode()
+	if err == nil {
+		err = replaceFile(s.path, func(w io.Writer) error { _, err := w.Write(text); return err })
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnsaved, err)
+	}
+	s.dirty = false
+	return nil
+}
+
+// throttle bounds what is fetched of a root.
+func (s *steering) throttle(root cid.Cid) *swap.Throttle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.throttles[root]
+	if t == nil {
+		t = swap.NewThrottle(swap.Rate(s.plan.Root(root).LimitDown))
+		s.throttles[root] = t
+	}
+	return t
+}
+
+// state is what a task does, whether it may run, and when to look again; ok is
+// false if there is no such task any more.
+func (s *steering) state(id int) (t steer.Task, st steer.State, may bool, turned <-chan struct{}, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok = s.plan.Task(id)
+	return t, s.plan.State(time.Now(), t), slices.Contains(s.may, id), s.turned, ok
+}
+
+// await returns when a task may run: nil, or errCancelled, or the error of ctx.
+// waits is told now and then what it waits for, and may be nil.
+func (s *steering) await(ctx context.Context, id int, waits func(steer.State)) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		_, st, may, turned, ok := s.state(id)
+		switch {
+		case !ok:
+			return errCancelled
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case may:
+			return nil
+		}
+		if waits != nil {
+			waits(st)
+		}
+		select {
+		case <-turned:
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// run is a context for a task that may run: it ends with ctx, with the cause
+// errHeld when the task may run no longer, and with errCancelled when it was taken
+// out. The caller calls done, which waits.
+func (s *steering) run(ctx context.Context, id int) (run context.Context, done func()) {
+	run, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			_, _, may, turned, ok := s.state(id)
+			if !ok {
+				cancel(errCancelled)
+			} else if !may {
+				cancel(errHeld)
+			}
+			select {
+			case <-turned:
+			case <-run.Done():
+				return
+			}
+		}
+	})
+	return run, func() { cancel(nil); watch.Wait() }
+}
+
+// runs notes what a task that runs fetches with; nil: it runs no longer.
+func (s *steering) runs(id int, f *fetch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f == nil {
+		delete(s.live, id)
+		return
+	}
+	s.live[id] = f
+}
+
+// fetching is what a running task fetches with, nil if it does not run.
+func (s *steering) fetching(id int) *fetch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[id]
+}
+
+// settings are those in force.
+func (s *steering) settings() steer.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.override.To(s.plan.Settings())
+}
+
+// set changes the settings. What the command line said of this run holds until it
+// is changed.
+func (s *steering) set(c steer.Change) error {
+	return s.update(func(p *steer.Plan) error {
+		if err := p.Set(c); err != nil {
+			return err
+		}
+		if c.LimitUp != nil {
+			s.override.LimitUp = nil
+		}
+		if c.LimitDown != nil {
+			s.override.LimitDown = nil
+		}
+		return nil
+	})
+}
+
+// forget drops what is set for a root that is not kept here any more.
+func (s *steering) forget(root cid.Cid) error {
+	return s.update(func(p *steer.Plan) error {
+		p.Forget(root)
+		delete(s.throttles, root)
+		return nil
+	})
+}
+
+// openSteering prepares what the user set, before anything is served.
+func (n *Node) openSteering() {
+	var err error
+	n.steering, err = openSteering(filepath.Join(n.cfg.Repo, "steering.json"), n.cfg.Brief)
+	n.steering.override = steer.Change{LimitUp: n.cfg.LimitUp, LimitDown: n.cfg.LimitDown}
+	if err != nil {
+		n.notices.add(err.Error())
+		n.log.Warn("what was set earlier is not used", "err", err)
+	}
+}
