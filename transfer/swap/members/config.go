@@ -18,9 +18,9 @@ type Config struct {
 	Rand *rand.Rand // the owner's, for it alone
 
 	// Every is the least time between two messages to one node, and Sooner the
-	// least between two from one: 15 s, and 10 s, since messages are held up.
+	// least between two from one: 15 s, and 5 s, since messages are held up.
 	Every, Sooner time.Duration
-	// MaxTold bounds the nodes of one message, either way: 16.
+	// MaxTold bounds the nodes of one message, either way: 32, as the wire does.
 	MaxTold int
 	// MaxNamed bounds the nodes that were named and not met, and MaxNamers those
 	// whose words are remembered: 512 and 1,024.
@@ -40,8 +40,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	def(&c.Every, 15*time.Second)
-	def(&c.Sooner, 10*time.Second)
-	def(&c.MaxTold, 16)
+	def(&c.Sooner, 5*time.Second)
+	def(&c.MaxTold, 32)
 	def(&c.MaxNamed, 512)
 	def(&c.MaxNamers, 1024)
 	def(&c.MaxByNamer, 32)

@@ -28,8 +28,6 @@ type Member struct {
 	Remote  ma.Multiaddr
 	// Complete says that it has everything: two such nodes need not meet.
 	Complete bool
-	// Listens says that it wants to be told of others.
-	Listens bool
 }
 
 // Members knows who is in a swarm: those who are here, met, and those who were
@@ -105,25 +103,18 @@ func (m *Members) Leave(id peer.ID) {
 // Count returns how many members are here, and how many are only named.
 func (m *Members) Count() (here, named int) { return len(m.here), len(m.named) }
 
-// Telling is a message to one member: of whom it is told.
-type Telling struct {
-	To      peer.ID
-	Members []peer.AddrInfo
-}
-
-// Tell returns whom to tell of whom now. Each member is told of those that it
-// was not told of yet and can reach, some at a time, in random order.
-func (m *Members) Tell(now time.Time) (out []Telling) {
-	for _, to := range m.here {
-		if !to.Listens || now.Before(to.next) {
-			continue
-		}
-		if news := m.news(to); len(news) > 0 {
-			to.next = now.Add(m.cfg.Every)
-			out = append(out, Telling{To: to.ID, Members: news})
-		}
+// Tell returns whom to name to a member now: those of whom it was not told yet and
+// whom it can reach, some at a time, in random order; none if it is too early.
+func (m *Members) Tell(now time.Time, to peer.ID) []peer.AddrInfo {
+	p := m.present(to)
+	if p == nil || now.Before(p.next) {
+		return nil
 	}
-	return out
+	news := m.news(p)
+	if len(news) > 0 {
+		p.next = now.Add(m.cfg.Every)
+	}
+	return news
 }
 
 // news is whom a member is told of next.
@@ -147,15 +138,13 @@ func (m *Members) news(to *present) (news []peer.AddrInfo) {
 	return news
 }
 
-// Deadline is when Tell may have something to say if nothing changes until then;
-// zero is never.
-func (m *Members) Deadline() (at time.Time) {
-	for _, p := range m.here {
-		if p.Listens && len(p.told) < len(m.here)-1 && (at.IsZero() || p.next.Before(at)) {
-			at = p.next
-		}
+// Here lists the members that are here, in the order of joining.
+func (m *Members) Here() []peer.ID {
+	out := make([]peer.ID, len(m.here))
+	for i, p := range m.here {
+		out[i] = p.ID
 	}
-	return at
+	return out
 }
 
 func (m *Members) present(id peer.ID) *present {

@@ -44,7 +44,7 @@ func newMembers(t *testing.T, cfg Config) *Members {
 
 // at is a member at a host of 9.9.0.0/16 that listens there at one port.
 func at(i int, more ...string) Member {
-	m := Member{ID: id(i), Listens: true, Remote: addr("/ip4/9.9.%d.1/tcp/50000", i)}
+	m := Member{ID: id(i), Remote: addr("/ip4/9.9.%d.1/tcp/50000", i)}
 	m.Claimed = append(m.Claimed, addr("/ip4/9.9.%d.1/tcp/4001", i))
 	for _, a := range more {
 		m.Claimed = append(m.Claimed, addr("%s", a))
@@ -79,33 +79,33 @@ func TestTell(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		m.Join(epoch, at(i))
 	}
-	got := m.Tell(epoch)
-	if len(got) != 3 {
-		t.Fatalf("%d messages, want 3: %v", len(got), got)
-	}
-	for _, msg := range got {
-		if len(msg.Members) != 2 || slices.Contains(names(msg.Members), msg.To) {
-			t.Errorf("%s is told of %v", msg.To, names(msg.Members))
+	for i := 1; i <= 3; i++ {
+		if got := m.Tell(epoch, id(i)); len(got) != 2 || slices.Contains(names(got), id(i)) {
+			t.Errorf("%s is told of %v", id(i), names(got))
+		}
+		if again := m.Tell(epoch.Add(time.Hour), id(i)); len(again) > 0 {
+			t.Errorf("%s is told again of %v", id(i), names(again))
 		}
 	}
-	if again := m.Tell(epoch.Add(time.Hour)); len(again) > 0 || !m.Deadline().IsZero() {
-		t.Errorf("told again: %v, and more is due at %v", again, m.Deadline())
+	if got := m.Tell(epoch, id(9)); got != nil {
+		t.Errorf("a stranger is told of %v", names(got))
 	}
-	m.Join(epoch.Add(time.Second), at(4))
-	got = m.Tell(epoch.Add(time.Second))
-	if len(got) != 1 || got[0].To != id(4) || len(got[0].Members) != 3 {
-		t.Errorf("a newcomer: %v", got)
+	now := epoch.Add(time.Second)
+	m.Join(now, at(4))
+	if got := m.Tell(now, id(4)); len(got) != 3 {
+		t.Errorf("the newcomer is told of %v", names(got))
 	}
-	if want := epoch.Add(15 * time.Second); !m.Deadline().Equal(want) {
-		t.Errorf("the others are due at %v, want %v", m.Deadline(), want)
+	if got := m.Tell(now, id(1)); len(got) != 0 {
+		t.Errorf("told a second after the last time: %v", names(got))
 	}
-	if got = m.Tell(m.Deadline()); len(got) != 3 {
-		t.Errorf("%d are told of the newcomer, want 3", len(got))
+	now = epoch.Add(15 * time.Second)
+	if got := m.Tell(now, id(1)); !slices.Equal(names(got), []peer.ID{id(4)}) {
+		t.Errorf("told later of %v, want the newcomer", names(got))
 	}
 	m.Leave(id(4))
-	m.Join(epoch.Add(time.Minute), at(4))
-	if got = m.Tell(epoch.Add(time.Minute)); len(got) != 4 {
-		t.Errorf("%d messages after it came back, want 4: %v", len(got), got)
+	m.Join(now, at(4))
+	if got := m.Tell(now.Add(time.Minute), id(1)); !slices.Equal(names(got), []peer.ID{id(4)}) {
+		t.Errorf("after it came back: told of %v", names(got))
 	}
 }
 
@@ -114,14 +114,14 @@ func TestTell(t *testing.T) {
 func TestTellOnlyWhatIsProven(t *testing.T) {
 	m := newMembers(t, Config{})
 	m.Join(epoch, at(1, "/ip4/8.8.8.8/udp/53/quic-v1", "/ip4/10.0.0.1/tcp/1", "/dns4/victim.example/tcp/443"))
-	m.Join(epoch, Member{ID: id(2), Listens: true, Remote: addr("/ip4/192.168.1.7/tcp/1"), Claimed: []ma.Multiaddr{addr("/ip4/192.168.1.7/tcp/4001")}})
-	m.Join(epoch, Member{ID: id(3), Listens: true, Remote: addr("/ip4/127.0.0.1/tcp/1"), Claimed: []ma.Multiaddr{addr("/ip4/127.0.0.1/tcp/4001")}})
+	m.Join(epoch, Member{ID: id(2), Remote: addr("/ip4/192.168.1.7/tcp/1"), Claimed: []ma.Multiaddr{addr("/ip4/192.168.1.7/tcp/4001")}})
+	m.Join(epoch, Member{ID: id(3), Remote: addr("/ip4/127.0.0.1/tcp/1"), Claimed: []ma.Multiaddr{addr("/ip4/127.0.0.1/tcp/4001")}})
 	told := make(map[peer.ID][]string)
-	for _, msg := range m.Tell(epoch) {
-		for _, p := range msg.Members {
-			told[msg.To] = append(told[msg.To], fmt.Sprint(p.Addrs))
+	for _, to := range m.Here() {
+		for _, p := range m.Tell(epoch, to) {
+			told[to] = append(told[to], fmt.Sprint(p.Addrs))
 		}
-		slices.Sort(told[msg.To])
+		slices.Sort(told[to])
 	}
 	one, two := "[/ip4/9.9.1.1/tcp/4001]", "[/ip4/192.168.1.7/tcp/4001]"
 	for who, want := range map[peer.ID][]string{id(1): nil, id(2): {one}, id(3): {two, one}} {
@@ -138,9 +138,9 @@ func TestSeedsNeedNoSeeds(t *testing.T) {
 		n.Complete = i > 1
 		m.Join(epoch, n)
 	}
-	for _, msg := range m.Tell(epoch) {
-		if msg.To != id(1) && !slices.Equal(names(msg.Members), []peer.ID{id(1)}) {
-			t.Errorf("seed %s is told of %v", msg.To, names(msg.Members))
+	for _, to := range m.Here()[1:] {
+		if got := m.Tell(epoch, to); !slices.Equal(names(got), []peer.ID{id(1)}) {
+			t.Errorf("seed %s is told of %v", to, names(got))
 		}
 	}
 }
@@ -151,8 +151,7 @@ func TestRelayed(t *testing.T) {
 	relay := "/ip4/7.7.7.7/tcp/4001/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N/p2p-circuit"
 	m.Join(epoch, Member{ID: id(1), Remote: addr("%s", relay), Claimed: []ma.Multiaddr{addr("%s", relay), addr("/ip4/7.7.7.7/tcp/22")}})
 	m.Join(epoch, at(2))
-	got := m.Tell(epoch)
-	if len(got) != 1 || len(got[0].Members) != 1 || fmt.Sprint(got[0].Members[0].Addrs) != "["+relay+"]" {
+	if got := m.Tell(epoch, id(2)); len(got) != 1 || fmt.Sprint(got[0].Addrs) != "["+relay+"]" {
 		t.Errorf("told %v", got)
 	}
 }
@@ -182,8 +181,8 @@ func TestHeard(t *testing.T) {
 	if _, err := m.Heard(epoch.Add(time.Second), id(1), nil); !errors.Is(err, ErrTooOften) {
 		t.Errorf("a second message at once: %v", err)
 	}
-	if _, err := m.Heard(epoch, id(2), make([]peer.AddrInfo, 17)); !errors.Is(err, ErrTooMany) {
-		t.Errorf("17 names: %v", err)
+	if _, err := m.Heard(epoch, id(2), make([]peer.AddrInfo, 33)); !errors.Is(err, ErrTooMany) {
+		t.Errorf("33 names: %v", err)
 	}
 	if got := m.Try(epoch, 5); len(got) != 1 || got[0].ID != id(10) {
 		t.Errorf("to be tried: %v", got)
@@ -300,7 +299,7 @@ func (w *crowd) step() {
 	who := id(w.rng.IntN(60))
 	switch w.rng.IntN(6) {
 	case 0:
-		n := Member{ID: who, Remote: addr("%s", w.anyAddr()), Listens: w.rng.IntN(3) > 0, Complete: w.rng.IntN(3) == 0}
+		n := Member{ID: who, Remote: addr("%s", w.anyAddr()), Complete: w.rng.IntN(3) == 0}
 		for range w.rng.IntN(4) {
 			n.Claimed = append(n.Claimed, addr("%s", w.anyAddr()))
 		}
@@ -333,24 +332,22 @@ func (w *crowd) step() {
 			}
 		}
 	case 5:
-		for _, msg := range w.m.Tell(w.now) {
-			w.look(msg)
-		}
+		w.look(who, w.m.Tell(w.now, who))
 	}
 	w.bounds()
 }
 
 // look checks one message.
-func (w *crowd) look(msg Telling) {
-	to, ok := w.here[msg.To]
-	if !ok || !to.Listens || len(msg.Members) == 0 || len(msg.Members) > 16 {
-		w.t.Fatalf("seed %d: %v is told to %v", w.seed, msg.Members, msg.To)
+func (w *crowd) look(id peer.ID, members []peer.AddrInfo) {
+	to, ok := w.here[id]
+	if len(members) > 32 || len(members) > 0 && !ok {
+		w.t.Fatalf("seed %d: %v is told to %v", w.seed, members, id)
 	}
-	for _, p := range msg.Members {
+	for _, p := range members {
 		of, here := w.here[p.ID]
-		pair := [2]peer.ID{msg.To, p.ID}
-		if !here || w.told[pair] || p.ID == msg.To || of.Complete && to.Complete {
-			w.t.Fatalf("seed %d: %s is told of %s", w.seed, msg.To, p.ID)
+		pair := [2]peer.ID{id, p.ID}
+		if !here || w.told[pair] || p.ID == id || of.Complete && to.Complete {
+			w.t.Fatalf("seed %d: %s is told of %s", w.seed, id, p.ID)
 		}
 		w.told[pair] = true
 		for _, a := range p.Addrs {
