@@ -97,6 +97,10 @@ func (k *Picker) reserve(j *pickJob, i int) int {
 	return 0
 }
 
+// firstRandom is how many chunks a fetch begins with at random: something to pass
+// on comes sooner from those that many have than from the rarest.
+const firstRandom = 4
+
 // Bounds of the search for a rare chunk: all are compared if they are few, a
 // sample of them otherwise, which finds nearly as rare a one.
 const (
@@ -105,7 +109,7 @@ const (
 )
 
 // pick returns the block of j that p should begin, or -1: in order if the job
-// says so, else the rarest chunk, and among equals the next of a run that began
+// says so, else the rarest chunk (the first few: any), and among equals the next of a run that began
 // at random, so that peers which started together hold different chunks.
 func (k *Picker) pick(j *pickJob, p *pickPeer) int {
 	switch {
@@ -115,6 +119,8 @@ func (k *Picker) pick(j *pickJob, p *pickPeer) int {
 		return k.common(j, p, 0)
 	case k.partials == 0:
 		return k.around(j, p, j.cursor)
+	case j.started < firstRandom:
+		return k.around(j, p, k.cfg.Rand.IntN(len(j.sizes)))
 	case j.todo.Count() > rareAll:
 		return k.rareAmong(j, p, rareSample, func(int) int { return k.cfg.Rand.IntN(len(j.sizes)) })
 	}

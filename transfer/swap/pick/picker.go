@@ -103,6 +103,8 @@ type pickJob struct {
 	order  Order
 	chunks bool // indexes are the swarm's chunk indexes; otherwise internal nodes
 	cursor int
+	// started counts the blocks that were made active.
+	started int
 }
 
 // pickBlock is an active block.
@@ -218,6 +220,7 @@ func (k *Picker) activate(j *pickJob, i int) *pickBlock {
 	b.cost = k.costOf(b.size)
 	b.segs = []segment{{n: b.size}}
 	j.todo.Remove(i)
+	j.started++
 	k.active = append(k.active, b)
 	k.bytes += b.cost
 	return b

@@ -102,6 +102,58 @@ func TestPickerRarestFirst(t *testing.T) {
 	}
 }
 
+// TestPickerBeginsAtRandom has fetches that begin at the same peers: the first
+// chunks that they ask for differ, also from the rarest ones.
+func TestPickerBeginsAtRandom(t *testing.T) {
+	begun := make(map[int]int)
+	for seed := range uint64(200) {
+		s := newSim(t, seed, 32*mb)
+		s.fetch(sizesOf(64, mb), Rarest, false)
+		var most []int
+		for i := range 60 {
+			most = append(most, i)
+		}
+		s.join(&simPeer{id: "some", rate: mb, delay: time.Millisecond, have: most})
+		s.join(&simPeer{id: "all", rate: mb, delay: 2 * time.Millisecond, have: append(most, 60, 61, 62, 63)})
+		s.run(5 * time.Minute)
+		begun[s.first["all"].Index]++
+	}
+	rarest := begun[60] + begun[61] + begun[62] + begun[63]
+	if len(begun) < 55 || rarest > 40 {
+		t.Errorf("%d chunks were the first of some fetch, of 200 fetches %d began with the rarest", len(begun), rarest)
+	}
+}
+
+// TestPickerEndGameWastesLittle ends with peers of very different speed. None is
+// waited for, and little comes twice for that.
+func TestPickerEndGameWastesLittle(t *testing.T) {
+	const chunks = 64
+	var twice, slowest float64
+	const seeds = 20
+	for seed := range uint64(seeds) {
+		s := newSim(t, seed, 16*mb)
+		s.fetch(sizesOf(chunks, mb), Rarest, false)
+		sum := 0.0
+		for i, rate := range []float64{8 * mb, 4 * mb, 4 * mb, mb, mb / 2, 60_000} {
+			s.join(&simPeer{id: peer.ID(rune('a' + i)), rate: rate, delay: time.Duration(10+5*i) * time.Millisecond})
+			sum += rate
+		}
+		slowest = max(slowest, s.run(time.Minute).Seconds()/(chunks*mb/sum))
+		sent := 0
+		for _, p := range s.peers {
+			sent += p.sent
+		}
+		twice += float64(sent-chunks*mb) / (chunks * mb) / seeds
+	}
+	t.Logf("%.2f %% sent twice; the slowest run took %.2f of the ideal time", 100*twice, slowest)
+	if twice > 0.01 {
+		t.Errorf("%.2f %% of the bytes were sent twice", 100*twice)
+	}
+	if slowest > 1.2 {
+		t.Errorf("a run took %.2f of the ideal time", slowest)
+	}
+}
+
 func TestPickerDripAndMuteAreOvertaken(t *testing.T) {
 	for seed := range uint64(20) {
 		s := newSim(t, seed, 16*mb)
