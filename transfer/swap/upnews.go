@@ -31,9 +31,6 @@ func (u *upstream) newNews() *news {
 	root, both := u.root, u.both
 	u.mu.Unlock()
 	n.root = root
-	if h := u.srv.src.Swarm(root); h != nil {
-		n.f = &follower{h: h, features: u.srv.features()}
-	}
 	n.gossip = time.NewTimer(gossipFirst)
 	if both&wire.FeaturePeers == 0 {
 		n.gossip.Stop()
@@ -55,11 +52,30 @@ func (n *news) tell(ctx context.Context) error {
 	return nil
 }
 
+// lookEvery is how often it is looked whether a root is here of which nothing was.
+const lookEvery = time.Second
+
+// follow turns to what is here of the root now. It reports whether that is
+// another holding than before: a download that has just begun, or the complete
+// file after the download.
+func (n *news) follow() bool {
+	h := n.u.srv.src.Swarm(n.root)
+	switch {
+	case h == nil:
+		n.timer.Reset(lookEvery)
+		return false
+	case n.f != nil && n.f.h == h:
+		return false
+	}
+	n.f = &follower{h: h, features: n.u.srv.features()}
+	return true
+}
+
 // take appends the frames that are due to b.
 func (n *news) take(b []byte) []byte {
 	n.rate = n.u.srv.throttle.changes()
 	closed := n.u.srv.servesNobody(n.root)
-	first := !n.told || closed != n.closed
+	first := n.follow() || !n.told || closed != n.closed
 	n.told, n.closed = true, closed
 	if n.f == nil || closed {
 		n.changed = nil
