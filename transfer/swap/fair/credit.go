@@ -30,6 +30,10 @@ type CreditConfig struct {
 	// less than others is put behind them, and must not be refused for it: one
 	// that came late has little that anybody lacks.
 	Line int64
+	// Mercy is how many turns of contributors go by their deficit until one goes to
+	// whoever of them has waited longest: 16. A contributor whose chunks everyone has
+	// can give nothing, so its deficit would keep it from those with which it could.
+	Mercy int
 	// Hold is how long after a contributor wanted something here a seed gives
 	// nothing to anyone else, beyond gifts: 500 ms. Without it, others would get
 	// what goes out between two requests of the same contributor.
@@ -46,6 +50,9 @@ func (c CreditConfig) withDefaults() CreditConfig {
 	def(&c.GiftRate, 16<<10)
 	def(&c.GiftShare, 64)
 	def(&c.Line, 16)
+	if c.Mercy == 0 {
+		c.Mercy = 8
+	}
 	if c.Hold == 0 {
 		c.Hold = 500 * time.Millisecond
 	}
@@ -90,6 +97,7 @@ type Credit struct {
 	gifts purse
 	taste purse
 	asked time.Time // when a contributor was last seen waiting
+	turns int       // of contributors since the last that was mercy
 
 	networks map[netip.Prefix]*household
 	loners   map[peer.ID]*household // those without a network
@@ -155,10 +163,14 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	p.taste.refill(now, p.cfg.GiftRate)
 	best, crowd := -1, int64(len(waiting))
 	var first rank
+	mercy := p.turns >= p.cfg.Mercy
 	for i, c := range waiting {
 		r := p.rank(now, c, crowd)
 		if r.class == asContributor {
 			p.asked = now
+			if s := p.book.Swarm(c.Root); mercy && (s == nil || !s.Complete()) {
+				r.level = 0 // whoever has waited longest
+			}
 		}
 		if r.class != refused && (best < 0 || r.before(first)) {
 			best, first = i, r
@@ -180,6 +192,9 @@ func (p *Credit) charge(c Candidate, k class) {
 	case asTaste:
 		p.taste.take(c.Peer, n)
 	case asContributor:
+		if p.turns++; p.turns > p.cfg.Mercy {
+			p.turns = 0
+		}
 		if s := p.book.Swarm(c.Root); s != nil && s.Origin() {
 			n *= 4
 		}
