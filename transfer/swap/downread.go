@@ -130,9 +130,14 @@ func (p *downstream) optional(r *wire.Reader, h wire.Head) error {
 
 // choked notes that the peer lets this node wait, or with nil that it does not.
 func (p *downstream) choked(m *wire.Choke) {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	p.choke = m
+	p.s.step(func(k *pick.Picker, now time.Time) {
+		p.choke = m
+		if m == nil {
+			k.Unchoked(now, p.id)
+		} else {
+			k.Choked(p.id)
+		}
+	})
 }
 
 // News from a peer costs a token a frame and one for so many chunks that it

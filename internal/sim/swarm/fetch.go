@@ -48,7 +48,7 @@ func (w *World) open(c *conn) {
 		if c.down.left || c.up.left || c.down.done >= 0 || c.epoch != epoch {
 			return
 		}
-		c.open, c.turn, c.since = true, firstTurn, w.now
+		c.open, c.turn, c.since, c.choked = true, firstTurn, w.now, false
 		k := c.down.picker
 		k.AddPeer(w.time(), c.key, time.Duration(2*lag(c.down, c.up)))
 		have := bitset.New(c.up.have.Size())

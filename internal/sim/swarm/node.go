@@ -32,6 +32,8 @@ type node struct {
 	book   *fair.Book
 	choker fair.Choker
 	poll   bool
+	looks  bool // a look at who waits is due
+	served bool // the choker has served somebody when it was last asked
 
 	from map[peer.ID]*conn // what it fetches by, as its picker knows them
 	to   []*conn           // what it serves
@@ -63,6 +65,7 @@ type conn struct {
 	fails    int
 	turn     int
 	since    int64
+	choked   bool // the fetching node was told that it waits
 	wants    []*want
 	flow     *flow
 	served   int64 // bytes that came

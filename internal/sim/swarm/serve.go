@@ -38,13 +38,59 @@ func (w *World) refuse(c *conn, id uint64) {
 	w.at(lag(c.up, c.down), func() {
 		if c.epoch == e && c.down.done < 0 {
 			c.down.picker.Refused(w.time(), c.key, id, wire.ReasonCanceled)
-			w.pump(c.down)
+			w.soon(c.down)
+		}
+	})
+}
+
+// How long a node waits until it is told so, as a server does.
+const (
+	chokeRefused = int64(100 * time.Millisecond)
+	chokeWaiting = int64(time.Second)
+)
+
+// tell lets those know that they wait who have done so for long, and comes again
+// for as long as somebody waits who was not told.
+func (w *World) tell(n *node) {
+	if n.looks || n.left || n.group.Strategy.Mute {
+		return
+	}
+	n.looks = true
+	w.at(chokeRefused, func() {
+		n.looks = false
+		more := false
+		for _, c := range n.to {
+			if !c.open || c.flow != nil || len(c.wants) == 0 || c.choked {
+				continue
+			}
+			j, ok := n.choker.(fair.Judge)
+			credit := ok && !j.Contributes(fair.Candidate{Peer: c.as, Root: root})
+			if waits := w.now - c.since; waits >= chokeWaiting || credit && !n.served && waits >= chokeRefused {
+				w.choke(c)
+			} else {
+				more = true
+			}
+		}
+		if more {
+			w.tell(n)
+		}
+	})
+}
+
+func (w *World) choke(c *conn) {
+	c.choked = true
+	e := c.epoch
+	w.at(lag(c.up, c.down), func() {
+		if c.epoch == e && c.down.done < 0 {
+			c.down.picker.Choked(c.key)
+			w.soon(c.down)
 		}
 	})
 }
 
 // serve hands out turns for as long as the uplink has room.
 func (w *World) serve(n *node) {
+	defer w.tell(n)
 	for !n.left && !n.group.Strategy.Mute && len(n.out) < maxFlows && n.spare() > n.up/8 {
 		conns := w.conns[:0]
 		cands := w.cands[:0]
@@ -67,6 +113,7 @@ func (w *World) serve(n *node) {
 			return
 		}
 		i, retry := n.choker.Next(w.time(), cands)
+		n.served = i >= 0
 		if i < 0 {
 			if retry > 0 && !n.poll {
 				n.poll = true
@@ -99,7 +146,7 @@ func (w *World) grant(c *conn, bytes int) {
 		left -= k
 		pieces = append(pieces, piece{w: r, n: k, last: r.left == 0})
 	}
-	c.turn = min(2*c.turn, maxTurn)
+	c.turn, c.choked = min(2*c.turn, maxTurn), false
 	n.book.Sent(root, c.as, int64(bytes))
 	e := c.epoch
 	c.flow = w.send(n, c.down, bytes, func() {

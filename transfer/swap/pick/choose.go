@@ -36,13 +36,17 @@ func (k *Picker) inOrder() bool {
 // unfinished returns the first free segment that p may fill and that fits.
 func (k *Picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
 	for _, b := range k.active {
-		if b.full || !k.mayServe(p, b) {
+		if b.full {
 			continue
 		}
-		for i, s := range b.segs {
-			if s.state == segFree && fits(b, s) {
-				return b, i
+		for i := range b.segs {
+			if b.segs[i].state != segFree || !fits(b, b.segs[i]) {
+				continue
 			}
+			if !k.mayServe(p, b) {
+				break
+			}
+			return b, i
 		}
 	}
 	return nil, 0
@@ -184,8 +188,9 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 	var from *pickPeer
 	var best *pickReq
 	gain, others := time.Duration(0), false
+	speed := p.rate(now)
 	for _, o := range k.peers {
-		if o == p {
+		if o == p || len(o.reqs) == 0 {
 			continue
 		}
 		ahead, rate := 0, o.rate(now)
@@ -196,7 +201,7 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 			}
 			others = true
 			theirs := eta(ahead, rate)
-			ours := p.rtt + eta(p.asked+r.left(), p.rate(now))
+			ours := p.rtt + eta(p.asked+r.left(), speed)
 			if g := theirs - 2*ours; g > depth && g > gain {
 				from, best, gain = o, r, g
 			}
@@ -204,22 +209,20 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 	}
 	if best == nil {
 		if others {
-			p.steal = now.Add(stealEvery)
+			p.steal = k.nextLook(now)
 		}
 		return nil, 0
 	}
-	b, off := best.blk, best.off+best.got
-	if best.got < minKeep || b.solo {
-		off = best.off
+	return k.takeFrom(from, best)
+}
+
+// nextLook is when the peers that found nothing to take over look again: all of
+// them at the same time.
+func (k *Picker) nextLook(now time.Time) time.Time {
+	if !now.Before(k.look) {
+		k.look = now.Add(stealEvery)
 	}
-	k.lose(from, best)
-	k.cancel(from, best)
-	for i, s := range b.segs {
-		if s.state == segFree && s.off == off {
-			return b, i
-		}
-	}
-	return nil, 0
+	return k.look
 }
 
 // eta is how long n bytes take at a rate, at most an hour.

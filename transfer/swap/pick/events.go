@@ -35,6 +35,10 @@ func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	p.asked -= before - r.left()
 	p.got += int64(n)
 	p.heard, p.refusals = now, 0
+	p.gives(now)
+	if r.standing {
+		k.adopt(p, r)
+	}
 	return !r.lost, p.wantsMore(now)
 }
 
@@ -93,7 +97,7 @@ func (k *Picker) Refused(now time.Time, id peer.ID, req uint64, reason wire.Reas
 		p.paused = now.Add(denyTime)
 		return
 	default:
-		p.deny(now, r.blk.key)
+		p.deny(now, r.key)
 		if p.refusals++; p.refusals < 8 {
 			return
 		}
@@ -207,11 +211,11 @@ func (k *Picker) Ban(id peer.ID, reason string) {
 
 // dropSilent drops the peers that owe an answer and say nothing.
 func (k *Picker) dropSilent(now time.Time) {
-	for _, p := range slices.Clone(k.peers) {
-		if len(p.reqs) > 0 && now.Sub(p.heard) >= p.patience(k.cfg.Stall) {
-			k.RemovePeer(p.id, false)
-			k.acts = append(k.acts, Action{Kind: Drop, Peer: p.id, Reason: "stalled"})
-		}
+	silent := func(p *pickPeer) bool { return len(p.reqs) > 0 && now.Sub(p.heard) >= p.patience(k.cfg.Stall) }
+	for i := slices.IndexFunc(k.peers, silent); i >= 0; i = slices.IndexFunc(k.peers, silent) {
+		id := k.peers[i].id
+		k.RemovePeer(id, false)
+		k.acts = append(k.acts, Action{Kind: Drop, Peer: id, Reason: "stalled"})
 	}
 }
 

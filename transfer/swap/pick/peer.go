@@ -27,7 +27,7 @@ const (
 	priorWeight = 20 * time.Millisecond
 	// denyTime is how long a peer is not asked again for what it refused.
 	denyTime = 10 * time.Second
-	// stealEvery is the least time between two looks for work to take over.
+	// stealEvery is how often peers without work look for some to take over.
 	stealEvery = 100 * time.Millisecond
 )
 
@@ -90,6 +90,9 @@ type pickPeer struct {
 	undeny   time.Time // when denied ends; zero if empty
 	dry      bool      // has nothing of what is still to be started
 	steal    time.Time // when to look again for work to take over
+	gave     time.Time // when it last gave something, or was first asked again
+	busy     bool      // it said that others come first
+	held     bool      // it lets this one wait: only the standing request is asked of it
 }
 
 // AddPeer lets a peer in whose stream has opened; rtt is how long it took to
@@ -239,12 +242,21 @@ func (p *pickPeer) rangeBytes(now time.Time) int {
 }
 
 func (p *pickPeer) wantsMore(now time.Time) bool {
-	return p.useful() && len(p.reqs) < maxRequests && !now.Before(p.paused) && p.asked < p.target(now)
+	if !p.useful() || len(p.reqs) >= maxRequests || now.Before(p.paused) {
+		return false
+	}
+	if p.held {
+		return len(p.reqs) == 0
+	}
+	return p.asked < p.target(now)
 }
 
 func (p *pickPeer) add(now time.Time, r *pickReq) {
 	if len(p.reqs) == 0 {
 		p.meter, p.heard = p.rested(now), now
+	}
+	if !p.owes() {
+		p.gave = now
 	}
 	p.reqs = append(p.reqs, r)
 	p.asked += r.cost
@@ -269,9 +281,13 @@ func (p *pickPeer) find(id uint64) *pickReq {
 }
 
 // patience is how long p may be silent. One that has shown what it can do has
-// less of it.
+// less of it, one that said that this one has to wait more: it is not dead, and
+// nothing waits for it.
 func (p *pickPeer) patience(stall time.Duration) time.Duration {
-	if p.got >= 1<<20 {
+	switch {
+	case p.busy:
+		return 6 * stall
+	case p.got >= 1<<20:
 		return max(stall/4, 8*p.rtt)
 	}
 	return stall
@@ -282,6 +298,7 @@ func (p *pickPeer) deadline(now time.Time, stall time.Duration) time.Time {
 	if len(p.reqs) > 0 {
 		d = earlier(d, p.heard.Add(p.patience(stall)))
 	}
+	d = earlier(d, p.mute())
 	if p.paused.After(now) {
 		d = earlier(d, p.paused)
 	} else if p.steal.After(now) {

@@ -82,6 +82,7 @@ type Picker struct {
 	bytes  int          // what the active blocks cost
 	turn   int          // which peer is asked first
 	reqs   uint64       // the last request's number
+	look   time.Time    // when peers without work look for some to take over
 	jobIDs int
 	acts   []Action
 
@@ -148,6 +149,10 @@ type pickReq struct {
 	got  int
 	lost bool // somebody else was asked since; the answer is not wanted
 	sent time.Time
+
+	standing bool // made to a peer that is held: see adopt; blk is nil
+	key      Key
+	job      *pickJob
 }
 
 func (r *pickReq) left() int { return max(r.cost-r.got, 0) }
@@ -186,6 +191,7 @@ func (k *Picker) EndJob(id int) {
 	if i < 0 {
 		return
 	}
+	k.dropStanding(k.jobs[i])
 	k.jobs = slices.Delete(k.jobs, i, i+1)
 	for _, b := range slices.Clone(k.active) {
 		if b.key.Job == id {
@@ -252,6 +258,7 @@ func (k *Picker) block(key Key) *pickBlock {
 func (k *Picker) Next(now time.Time, allow int) (acts []Action, used int) {
 	k.expire(now)
 	k.dropSilent(now)
+	k.holdMute(now)
 	for idle := 0; idle < len(k.peers); k.turn++ {
 		n := k.ask(now, k.peers[k.turn%len(k.peers)], allow-used)
 		if n == 0 {
@@ -269,6 +276,9 @@ func (k *Picker) ask(now time.Time, p *pickPeer, allow int) int {
 	if !p.wantsMore(now) || allow < minRange {
 		return 0
 	}
+	if p.held {
+		return k.stand(now, p, allow)
+	}
 	b, i := k.choose(now, p)
 	if b == nil {
 		return 0
@@ -285,7 +295,7 @@ func (k *Picker) ask(now time.Time, p *pickPeer, allow int) int {
 func (k *Picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int {
 	s := b.segs[i]
 	k.reqs++
-	r := &pickReq{id: k.reqs, blk: b, off: s.off, n: n, cost: n, sent: now}
+	r := &pickReq{id: k.reqs, blk: b, key: b.key, job: b.job, off: s.off, n: n, cost: n, sent: now}
 	if b.size == 0 {
 		r.cost = k.nodeSize
 	}

@@ -168,6 +168,38 @@ func TestPickerDripAndMuteAreOvertaken(t *testing.T) {
 	}
 }
 
+// TestPickerDoesNotWaitForThoseWhoChoke has many peers that take requests and say
+// that they want something for an answer. They hold nothing up and cost nothing.
+func TestPickerDoesNotWaitForThoseWhoChoke(t *testing.T) {
+	for seed := range uint64(20) {
+		s := newSim(t, seed, 16*mb)
+		for i := range 40 {
+			s.join(&simPeer{id: peer.ID(fmt.Sprint("stingy", i)), rate: mb, delay: time.Millisecond, chokes: time.Hour})
+		}
+		s.fetch(sizesOf(50, mb), Rarest, false)
+		s.join(&simPeer{id: "good", rate: 10 * mb, delay: 40 * time.Millisecond})
+		if took := s.run(time.Minute); took > 6*time.Second {
+			t.Errorf("seed %d: %v, the good peer alone needs 5 s", seed, took)
+		}
+	}
+}
+
+// TestPickerComesBackToThoseWhoChoked has one peer with everything that serves now
+// and then: all of what it serves is used, and nothing comes twice.
+func TestPickerComesBackToThoseWhoChoked(t *testing.T) {
+	for _, chokes := range []time.Duration{500 * time.Millisecond, 5 * time.Second, 15 * time.Second} {
+		s := newSim(t, 1, 16*mb)
+		s.fetch(sizesOf(20, mb), Rarest, false)
+		s.join(&simPeer{id: "a", rate: mb, delay: 10 * time.Millisecond, chokes: chokes})
+		if took := s.run(2 * time.Minute); took > 40*time.Second+2*chokes {
+			t.Errorf("chokes for %v: %v, and it serves half of the time, which needs 20 s", chokes, took)
+		}
+		if s.asked > 24*mb {
+			t.Errorf("chokes for %v: %d bytes asked for", chokes, s.asked)
+		}
+	}
+}
+
 // TestPickerMutePeersTakeTurns has several peers that never answer. None may take
 // over what another of them holds for as long as there is one that answers.
 func TestPickerMutePeersTakeTurns(t *testing.T) {
@@ -293,7 +325,9 @@ func randomSwarm(t *testing.T, seed uint64) uint64 {
 	s.join(&simPeer{id: "good", rate: 500_000, delay: dur(300), leaves: dur(9000), returns: dur(9000)})
 	for i := range rng.IntN(12) {
 		p := &simPeer{id: peer.ID(fmt.Sprint("p", i)), rate: float64(1 + rng.IntN(1<<(4+rng.IntN(20)))), delay: dur(300)}
-		switch rng.IntN(7) {
+		switch rng.IntN(9) {
+		case 7, 8:
+			p.chokes = dur(8000)
 		case 0:
 			p.lies = 1 + rng.IntN(4*mb)
 		case 1:

@@ -32,6 +32,9 @@ type simPeer struct {
 	leaves  time.Duration // closes the stream then, 0: never
 	returns time.Duration // and opens it again so much later, 0: never
 	deaf    bool          // does not heed Cancel
+	chokes  time.Duration // serves and chokes in turn, for so long each; 0: serves
+
+	choked bool
 
 	open  bool
 	epoch int // of the stream
@@ -194,7 +197,36 @@ func (s *sim) connect(p *simPeer) {
 	if p.learn > 0 {
 		s.learn(p, p.epoch)
 	}
+	if p.chokes > 0 {
+		s.choke(p, p.epoch)
+	}
 	s.pump()
+}
+
+// choke lets a peer choke and, after a while, serve again.
+func (s *sim) choke(p *simPeer, epoch int) {
+	if !p.open || p.epoch != epoch {
+		return
+	}
+	if p.busy { // a block that comes after it would end it
+		s.at(time.Millisecond, func() { s.choke(p, epoch) })
+		return
+	}
+	p.choked = !p.choked
+	choked := p.choked
+	s.at(p.delay, func() {
+		switch {
+		case !p.open || p.epoch != epoch:
+			return
+		case choked:
+			s.k.Choked(p.id)
+		default:
+			s.k.Unchoked(s.now, p.id)
+		}
+		s.pump()
+	})
+	s.serve(p)
+	s.at(p.chokes, func() { s.choke(p, epoch) })
 }
 
 func (s *sim) learn(p *simPeer, epoch int) {
@@ -321,7 +353,7 @@ func (s *sim) perform(a Action) {
 
 // serve sends the next piece of the peer's first request.
 func (s *sim) serve(p *simPeer) {
-	if p.busy || len(p.queue) == 0 || (p.mute > 0 && p.sent >= p.mute) || (p.mute < 0 && !p.queue[0].canceled) {
+	if p.busy || len(p.queue) == 0 || p.choked && !p.queue[0].canceled || (p.mute > 0 && p.sent >= p.mute) || (p.mute < 0 && !p.queue[0].canceled) {
 		return
 	}
 	r := p.queue[0]
