@@ -41,8 +41,12 @@ func (n *Node) Share(ctx context.Context, req ShareRequest, progress func(Progre
 		return Shared{}, err
 	}
 	root := store.Root{Cid: s.Root, Name: s.Name, Path: s.Path, Size: s.Size, Chunks: s.Chunks}
+	known := n.transfers.serves(s.Root)
 	if err := n.keepRoot(ctx, root); err != nil {
 		return Shared{}, storeFailure(err, "cannot share %s", req.Path)
+	}
+	if !known {
+		n.spread(ctx, root)
 	}
 	report(progress, Progress{Phase: "announcing", Name: s.Name, Done: s.Size, Total: s.Size})
 	out := Shared{

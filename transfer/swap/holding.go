@@ -3,8 +3,10 @@ package swap
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ringswap/transfer/swap/bitset"
+	"ringswap/transfer/swap/pick"
 	"ringswap/transfer/swap/wire"
 )
 
@@ -19,6 +21,7 @@ type Holding struct {
 	log     []uint32      // chunks in the order of Add, from the first one on
 	changed chan struct{} // closed and replaced by every change; nil if nobody waits
 	closed  bool
+	spread  *pick.Spread // nil if all that is here is named at once
 
 	size atomic.Int64 // bytes of the root's files; 0 if not known
 }
@@ -111,6 +114,11 @@ type follower struct {
 	features wire.Features // that the State offers
 	status   wire.Status
 	seen     int // entries of the log
+
+	joined bool       // the holding's spread knows of it
+	view   *pick.View // what it was told of what is spread; nil if everything
+	sent   int64      // bytes that were counted for the spread
+	named  time.Time  // when chunks were last named
 }
 
 // update returns what the follower's peer has to be told: frames of a whole
@@ -123,15 +131,27 @@ func (f *follower) update(b []byte, first bool) ([]byte, <-chan struct{}) {
 		f.h.changed = make(chan struct{})
 	}
 	status := f.h.status()
+	if status == wire.StatusComplete && f.spreads(first) {
+		status = wire.StatusPartial
+	}
 	switch {
 	case first || status != f.status:
 		f.status = status
-		b = f.h.appendState(b, f.features)
+		b = f.appendState(b)
+	case f.view != nil: // see name
 	case status == wire.StatusPartial:
 		b = appendHaves(b, f.h.log[f.seen:])
 	}
 	f.seen = len(f.h.log)
 	return b, f.h.changed
+}
+
+// appendState appends what the peer is told first.
+func (f *follower) appendState(b []byte) []byte {
+	if f.view == nil {
+		return f.h.appendState(b, f.features)
+	}
+	return wire.State{Version: wire.Version, Features: f.features, Status: wire.StatusPartial, Chunks: uint64(f.h.chunks)}.Append(b)
 }
 
 // appendState appends State and, for a partial holding, the bitmap, without its

@@ -41,6 +41,9 @@ func (u *upstream) newNews() *news {
 func (n *news) close() {
 	n.timer.Stop()
 	n.gossip.Stop()
+	if n.f != nil {
+		n.f.leave()
+	}
 }
 
 // tell tells the peer of other members.
@@ -94,7 +97,14 @@ func (n *news) take(b []byte) []byte {
 	status := n.f.status
 	b, n.changed = n.f.update(b, first)
 	if first || n.f.status != status {
-		n.u.srv.cfg.Ledger.holds(n.root, n.f.h.size.Load(), n.f.status == wire.StatusComplete)
+		n.u.srv.cfg.Ledger.holds(n.root, n.f.h.size.Load(), n.f.complete())
+	}
+	if n.f.joined {
+		sent, dry := n.u.taken()
+		b = n.f.name(b, now, sent, dry)
+		if n.f.spreading() {
+			n.timer.Reset(spreadIdle)
+		}
 	}
 	if len(b) > before && !first {
 		n.earliest = now.Add(haveEvery)

@@ -342,6 +342,14 @@ func (u *upstream) stat() Upload {
 	}
 }
 
+// taken returns the bytes of blocks that the peer was sent, and whether it asks for
+// nothing now.
+func (u *upstream) taken() (sent int64, idle bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.sent, len(u.wants) == 0
+}
+
 func (u *upstream) idleSince() (time.Time, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -51,6 +51,9 @@ func (w *World) open(c *conn) {
 		c.open, c.turn, c.since, c.choked = true, firstTurn, w.now, false
 		k := c.down.picker
 		k.AddPeer(w.time(), c.key, time.Duration(2*lag(c.down, c.up)))
+		if c.up.spread != nil && w.spreads(c) {
+			return
+		}
 		have := bitset.New(c.up.have.Size())
 		if c.up.group.Strategy.Claims {
 			for i := range have.Size() {
@@ -86,7 +89,10 @@ func (w *World) drop(c *conn) {
 }
 
 func (w *World) shut(c *conn) {
-	c.open = false
+	if c.open && c.up.spread != nil {
+		c.up.spread.Leave()
+	}
+	c.open, c.view = false, nil
 	c.epoch++
 	c.wants = nil
 	if c.flow != nil {

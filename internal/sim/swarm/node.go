@@ -32,8 +32,9 @@ type node struct {
 	book   *fair.Book
 	choker fair.Choker
 	poll   bool
-	looks  bool // a look at who waits is due
-	served bool // the choker has served somebody when it was last asked
+	looks  bool         // a look at who waits is due
+	served bool         // the choker has served somebody when it was last asked
+	spread *pick.Spread // nil if it names all that it has
 
 	from map[peer.ID]*conn // what it fetches by, as its picker knows them
 	to   []*conn           // what it serves
@@ -68,8 +69,10 @@ type conn struct {
 	choked   bool // the fetching node was told that it waits
 	wants    []*want
 	flow     *flow
-	served   int64 // bytes that came
-	was      int64 // served when the identity was last looked at
+	view     *pick.View // what was named of what is spread; nil if all is
+	named    int64      // when that was last done
+	served   int64      // bytes that came
+	was      int64      // served when the identity was last looked at
 	identity int
 }
 
@@ -118,6 +121,9 @@ func (w *World) newNode(g *Group) *node {
 		}
 		n.book.Join(root, int64(w.cfg.Size), true)
 		n.done = w.now
+		if g.Spread {
+			n.spread = pick.NewSpread(pick.SpreadConfig{Chunks: chunks, Size: int64(w.cfg.Size), Rand: newRand(w.cfg.Seed, streamSpread, uint64(i))})
+		}
 		return n
 	}
 	n.picker = pick.New(pick.Config{Budget: 16 << 20, Stall: 20 * time.Second, Rand: newRand(w.cfg.Seed, streamPick, uint64(i))})

@@ -14,4 +14,5 @@ const (
 	streamPick
 	streamArrivals
 	streamTracker
+	streamSpread
 )

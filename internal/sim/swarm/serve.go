@@ -163,6 +163,7 @@ func (w *World) grant(c *conn, bytes int) {
 			return r.left == 0
 		})
 		c.since = w.now
+		w.spread(c, bytes)
 		w.at(lag(n, c.down), func() {
 			if c.epoch == e && c.down.done < 0 {
 				w.arrive(c, pieces)

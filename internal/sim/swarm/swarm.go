@@ -29,6 +29,9 @@ type Group struct {
 	Delay time.Duration
 	// Complete nodes have everything from the beginning.
 	Complete bool
+	// Spread says that complete nodes begin by naming other chunks to each peer
+	// (super-seeding).
+	Spread bool
 	// Every is the mean time between arrivals, which are independent of each
 	// other; 0: all come at once, at the beginning.
 	Every time.Duration

@@ -185,3 +185,31 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestSpreadOfASlowSeed: where the seed is the bottleneck, one that names other
+// chunks to each peer makes the swarm faster, and costs it nothing elsewhere.
+func TestSpreadOfASlowSeed(t *testing.T) {
+	mean := func(up float64, takers int, spread bool) (sum float64) {
+		for seed := range uint64(4) {
+			c := Crowd(used(), 8, takers, Attacks()[0], 100+seed)
+			c.Groups[1].Up, c.Groups[1].Spread = up, spread
+			r := runChecked(t, c)
+			if g := r.Group(Givers); g.Done < g.Nodes {
+				t.Fatalf("seed %d: %d of %d done", seed, g.Done, g.Nodes)
+			}
+			sum += r.Group(Givers).Mean / 4
+		}
+		return sum
+	}
+	for _, c := range []struct {
+		up     float64
+		takers int
+		most   float64
+	}{{20 * mbit, 0, 0.96}, {20 * mbit, 3, 0.97}, {SeedUp, 3, 0.99}, {SeedUp, 0, 1.02}} {
+		plain, spread := mean(c.up, c.takers, false), mean(c.up, c.takers, true)
+		t.Logf("%.0f Mbit/s, %d of 8 take only: %.2f s, spread %.2f s", c.up/mbit, c.takers, plain, spread)
+		if spread > c.most*plain {
+			t.Errorf("%.0f Mbit/s, %d takers: spreading takes %.3f times as long", c.up/mbit, c.takers, spread/plain)
+		}
+	}
+}
