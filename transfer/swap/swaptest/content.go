@@ -84,7 +84,7 @@ func Seed(c *Content) *Source {
 	for _, b := range c.Data {
 		s.Put(b)
 	}
-	s.Hold(c.Root, swap.CompleteHolding(len(c.Chunks)))
+	s.Hold(c.Root, swap.CompleteHolding(len(c.Chunks)).WithSize(c.Bytes()))
 	return s
 }
 

@@ -52,6 +52,13 @@ func (c *Conn) Hello(root cid.Cid) wire.State {
 	return c.State()
 }
 
+// Offer is Hello that offers every feature.
+func (c *Conn) Offer(root cid.Cid) wire.State {
+	c.T.Helper()
+	c.Send(wire.Hello{Version: wire.Version, Features: wire.FeatureChoke | wire.FeatureVouch | wire.FeaturePeers, Root: root})
+	return c.State()
+}
+
 // Send writes frames.
 func (c *Conn) Send(ms ...message) {
 	c.T.Helper()
@@ -137,7 +144,7 @@ func (c *Conn) Answers(n int) map[uint64]Answer {
 			}
 			c.once(done, m.ID)
 			done[m.ID] = Answer{Refused: true, Reason: m.Reason}
-		case wire.TypeState, wire.TypeBitmap, wire.TypeHave:
+		case wire.TypeState, wire.TypeBitmap, wire.TypeHave, wire.TypeChoke, wire.TypeUnchoke:
 		default:
 			c.T.Fatalf("frame of type %d", h.Type)
 		}

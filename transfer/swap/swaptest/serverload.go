@@ -17,7 +17,7 @@ func serverFlood(t *testing.T, start startServer) {
 	c := Dial(t, Host(t), to)
 	c.Hello(f.Root)
 	before := heap()
-	const n = 20_000
+	const n = 1_000_000
 	sent := make(chan int)
 	go func() {
 		done := 0
