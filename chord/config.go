@@ -41,9 +41,9 @@ type RingConfig struct {
 	// each is drawn evenly from half to one and a half of it. 0 means 10 s; a
 	// negative one turns all upkeep of the ring off, for networks that do not change.
 	Stabilize time.Duration
-	// Quiet is the mean time that they grow to while this node's place stays as it
-	// is: the same predecessor and the same first successor. 0 means three times
-	// Stabilize; a negative one means Stabilize.
+	// Quiet is the mean time that they grow to where the successor list seldom
+	// changes: it is no longer than half of the time between two changes. 0 means
+	// three times Stabilize; a negative one means Stabilize.
 	Quiet time.Duration
 	// Eager is the mean time to the next stabilization after one that changed
 	// something. 0 means a fifth of Stabilize; a negative one means Stabilize.

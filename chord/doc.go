@@ -13,7 +13,8 @@
 // Start reading at [Machine] (machine.go), which only hands each event to the
 // part that minds it:
 //
-//   - ring.go, stabilize.go, join.go: this node's place in the ring
+//   - ring.go, stabilize.go, join.go: this node's place in the ring; tempo.go: how
+//     often it is looked after
 //   - merge.go: how two rings become one; memory.go: nodes that fell silent, which
 //     are a way to that
 //   - index.go: all contacts in one order; fingers.go: those across the ring

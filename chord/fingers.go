@@ -22,9 +22,10 @@ type fingers struct {
 // manieth time that it is refreshed. Otherwise its finger is only asked whether it
 // lives, which is a sixth of the traffic; round trips change more slowly than nodes
 // come and go. A dead one's place goes to the nearest of the cached nodes there that
-// answers, up to maxRenewals of which are asked before the interval is searched.
+// answers, up to maxRenewals of which are asked before the interval is searched; where
+// many are dead, so are the cached ones, and it is searched at once.
 const (
-	searchEvery = 16
+	searchEvery = 32
 	maxRenewals = 4
 )
 
@@ -113,8 +114,11 @@ func (g *fingerSearch) renew(tries int) {
 		switch {
 		case m.closed:
 		case err != nil: // it is out of the index by now
-			g.f.tune(false)
-			g.renew(tries - 1)
+			if g.f.tune(false); g.f.pace > m.cfg.Fingers.Refresh {
+				g.renew(tries - 1)
+			} else {
+				g.search()
+			}
 		default:
 			g.f.tune(true)
 			g.f.choose(g, c)

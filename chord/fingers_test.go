@@ -46,7 +46,7 @@ func TestFingersAreKept(t *testing.T) {
 		sent -= machine(n).View().Sent
 	}
 	// Every thirty seconds: the first successor's list is read, another node of the
-	// list and a finger are pinged, and every sixteenth finger is searched for.
+	// list and a finger are pinged, and every 32nd finger is searched for.
 	each := -float64(int64(sent)) / float64(len(alive)) / 60
 	t.Logf("%.1f requests a node in ten seconds", each)
 	if each > 2 {

@@ -13,9 +13,10 @@ import (
 type memory struct {
 	m      *Machine
 	list   []absent
-	alarm  *alarm.Alarm // the next probe
-	probed time.Time    // when the last one was made
-	met    time.Time    // the last look through a node that came by itself
+	alarm  *alarm.Alarm  // the next probe
+	probed time.Time     // when the last one was made
+	pause  time.Duration // the least time between two
+	met    time.Time     // the last look through a node that came by itself
 }
 
 // absent is a node that fell silent.
@@ -46,18 +47,21 @@ func (y *memory) remember(c *overlay.Contact) {
 		y.list = slices.Delete(y.list, 0, 1)
 	}
 	y.list = append(y.list, absent{c: c, since: m.now, last: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
+	y.pause = y.pause * 3 / 4
 	y.rearm()
 }
 
 // rearm sets the alarm to when the next node is due, but leaves time between two
-// probes.
+// probes: the less the more nodes fell silent lately, as in a partition, and the more
+// the longer probes were in vain. It takes one probe of one node to begin a merger.
 func (y *memory) rearm() {
 	m := y.m
 	if m.cfg.Ring.Stabilize < 0 || len(y.list) == 0 {
 		return
 	}
 	next := slices.MinFunc(y.list, func(a, b absent) int { return a.due.Compare(b.due) }).due
-	if least := y.probed.Add(m.cfg.Ring.Probe / 2); next.Before(least) {
+	y.pause = max(min(y.pause, 5*m.cfg.Ring.Probe), m.cfg.Ring.Probe/2)
+	if least := y.probed.Add(y.pause); next.Before(least) {
 		next = least
 	}
 	if !y.alarm.Pending() || y.alarm.At().After(next) {
@@ -112,7 +116,7 @@ func (y *memory) probe() {
 	if len(due) == 0 {
 		return
 	}
-	y.probed = m.now
+	y.probed, y.pause = m.now, y.pause*9/8
 	a := &y.list[due[m.cfg.Rand.IntN(len(due))]]
 	a.tries++
 	const patient = 8 // probes at the shortest interval

@@ -26,8 +26,7 @@ type ring struct {
 	readFrom overlay.ID
 
 	seeds   []*overlay.Contact // ways into the ring
-	alarm   *alarm.Alarm       // the next stabilization
-	pace    time.Duration      // the mean time to it
+	tempo   tempo              // of stabilizations
 	look    *alarm.Alarm       // the next lookup of our own place
 	looks   int                // such lookups since this node was displaced
 	retry   *alarm.Alarm       // the next attempt to join
@@ -35,7 +34,7 @@ type ring struct {
 	// joining and stabilizing are set while they run, and counted so that an
 	// answer to an earlier run is recognized.
 	joining, stabilizing bool
-	changed              bool      // pred or the first of succ, since the last stabilization began
+	changed              bool      // what is to be followed up, since the last stabilization began
 	moved                bool      // this node's addresses changed since it last told its successor
 	check                int       // the next node of the list to be contacted
 	checked              time.Time // when it last was
@@ -48,8 +47,8 @@ func (r *ring) start() {
 	if m.cfg.Ring.Stabilize < 0 {
 		return
 	}
-	r.pace = m.cfg.Ring.Stabilize
-	r.alarm = m.after(m.jitter(r.pace), r.round)
+	r.tempo.pace = m.cfg.Ring.Stabilize
+	r.schedule(r.tempo.pace)
 	if m.cfg.Ring.SelfLookup > 0 {
 		r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup), r.lookAround)
 	}
@@ -91,33 +90,49 @@ func (r *ring) setSuccessors(list []*overlay.Contact) {
 	if same {
 		return
 	}
-	for _, c := range r.succ {
-		if e := m.index.find(c.ID); e != nil {
-			e.roles &^= successor
-		}
-	}
-	// Far down the list it is the others' business: this node's place, and who
-	// shares its keys, is the same.
-	sharing := r.m.cfg.Copies - 1
-	first := len(list) == 0 || len(r.succ) == 0 || list[0].ID != r.succ[0].ID
-	near := !slices.EqualFunc(list[:min(len(list), sharing)], r.succ[:min(len(r.succ), sharing)], sameNode)
 	old := r.succ
 	r.succ = list
-	for _, c := range list {
-		m.index.put(c).roles |= successor
-	}
-	for _, c := range old {
-		if e := m.index.find(c.ID); e != nil && e.roles == 0 {
-			m.index.remove(c.ID)
-		}
-	}
+	r.enlist(old, list)
 	r.version += 2
-	if first {
+	// Far down the list a change is the others' business: this node's place, and
+	// who shares its keys, is the same.
+	sharing := m.cfg.Copies - 1
+	near := !slices.EqualFunc(list[:min(len(list), sharing)], old[:min(len(old), sharing)], sameNode)
+	if first := len(list) == 0 || len(old) == 0 || list[0].ID != old[0].ID; first {
 		r.displaced()
+		near = true
 	}
-	if first || near {
+	if near {
 		m.records.moved()
 		m.emit(overlay.Changed{})
+	}
+	if near || !slices.EqualFunc(list, old, sameNode) {
+		r.stirred()
+	}
+}
+
+// enlist has the index show the new successor list in the place of the old one.
+// Both are in the order of the ring.
+func (r *ring) enlist(old, list []*overlay.Contact) {
+	x := &r.m.index
+	for len(old) > 0 || len(list) > 0 {
+		switch {
+		case len(list) == 0, len(old) > 0 && old[0].ID.Sub(x.self).Compare(list[0].ID.Sub(x.self)) < 0:
+			if e := x.find(old[0].ID); e != nil {
+				if e.roles &^= successor; e.roles == 0 {
+					x.remove(old[0].ID)
+				}
+			}
+			old = old[1:]
+		case len(old) > 0 && old[0] == list[0]:
+			old, list = old[1:], list[1:]
+		default:
+			x.put(list[0]).roles |= successor
+			if len(old) > 0 && old[0].ID == list[0].ID {
+				old = old[1:]
+			}
+			list = list[1:]
+		}
 	}
 }
 

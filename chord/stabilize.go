@@ -2,7 +2,6 @@ package chord
 
 import (
 	"slices"
-	"time"
 
 	"ringswap/overlay"
 )
@@ -10,8 +9,8 @@ import (
 // round is one round of upkeep of the ring.
 func (r *ring) round() {
 	m := r.m
-	r.pace = max(min(r.pace*3/2, m.cfg.Ring.Quiet), m.cfg.Ring.Eager)
-	r.schedule(r.pace)
+	r.tempo.pace = max(min(r.tempo.pace*3/2, r.rest()), m.cfg.Ring.Eager)
+	r.schedule(r.tempo.pace)
 	m.limiter.Sweep(m.now)
 	m.forwarder.sweep()
 	if !m.server {
@@ -20,23 +19,6 @@ func (r *ring) round() {
 	r.checkPredecessor()
 	r.checkList()
 	r.stabilize()
-}
-
-func (r *ring) schedule(d time.Duration) {
-	r.m.clock.Stop(r.alarm)
-	r.alarm = r.m.after(r.m.jitter(d), r.round)
-}
-
-// soon brings the next stabilization forward. Those after it follow at intervals
-// that grow back to the usual one, since a change seldom comes alone.
-func (r *ring) soon() {
-	if r.m.cfg.Ring.Stabilize < 0 || r.m.closed {
-		return
-	}
-	r.pace = r.m.cfg.Ring.Eager
-	if at := r.m.now.Add(r.m.cfg.Ring.Eager); !r.alarm.Pending() || r.alarm.At().After(at) {
-		r.schedule(r.m.cfg.Ring.Eager)
-	}
 }
 
 // stabilize is Zave's: it reads the first successor's neighbours, takes over its
@@ -223,10 +205,7 @@ func (r *ring) hint(from *overlay.Contact, server bool) {
 		}
 		return
 	}
-	wait := m.cfg.Ring.Eager / 10
-	if at := m.now.Add(wait); !r.alarm.Pending() || r.alarm.At().After(at) {
-		r.schedule(wait)
-	}
+	r.by(m.cfg.Ring.Eager / 10)
 }
 
 // rectify is Zave's answer to a notification by c, which is alive.
@@ -268,7 +247,7 @@ func (r *ring) welcome(c *overlay.Contact) {
 // rounds, however seldom they are.
 func (r *ring) checkPredecessor() {
 	m := r.m
-	if r.pred == nil || m.now.Sub(r.predSeen) < 2*m.cfg.Ring.Quiet {
+	if r.pred == nil || m.now.Sub(r.predSeen) < 2*r.rest() {
 		return
 	}
 	p := r.pred
@@ -285,7 +264,7 @@ func (r *ring) checkPredecessor() {
 // is checked as often as its length and the usual pace have it.
 func (r *ring) checkList() {
 	m := r.m
-	if m.now.Sub(r.checked) < m.cfg.Ring.Quiet/2 {
+	if m.now.Sub(r.checked) < r.rest()*3/4 {
 		return
 	}
 	r.checked = m.now
