@@ -11,21 +11,19 @@ import (
 // of millions of them, and shares the contacts.
 type entry struct {
 	c     *overlay.Contact
+	head  uint64 // the first 64 bits of c's ID: to search and to sort, the contact need not be looked at
 	seen  stamp  // the last sign of life
 	tried stamp  // the last time that it was asked and did not answer
-	tail  uint32 // of c's ID: most searches need not look at the contact
 	fails uint8  // requests in a row without an answer; stops counting at 255
 }
 
 // entryOf makes the entry of a contact that gave a sign of life.
 func entryOf(c *overlay.Contact, seen stamp) entry {
-	return entry{c: c, seen: seen, tail: tailOf(&c.ID)}
+	return entry{c: c, seen: seen, head: headOf(c.ID)}
 }
 
-// tailOf is the last 32 bits of an ID. In one bucket the first ones are the same.
-func tailOf(id *overlay.ID) uint32 {
-	return binary.BigEndian.Uint32(id[overlay.IDBytes-4:])
-}
+// headOf is the first 64 bits of an ID.
+func headOf(id overlay.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 
 // silent reports whether the contact failed to answer last time.
 func (e *entry) silent() bool { return e.fails > 0 }
@@ -68,9 +66,9 @@ func remove(list []entry, i int) []entry {
 
 // index finds a contact in a list, or returns -1.
 func index(list []entry, id overlay.ID) int {
-	tail := tailOf(&id)
+	head := headOf(id)
 	for i := range list {
-		if list[i].tail == tail && list[i].c.ID == id {
+		if list[i].head == head && list[i].c.ID == id {
 			return i
 		}
 	}
@@ -102,6 +100,17 @@ func (b *bucket) dropSpare(id overlay.ID) {
 	if i := index(b.spare, id); i >= 0 {
 		b.spare = remove(b.spare, i)
 	}
+}
+
+// sound reports whether there are k contacts that answered last time.
+func (b *bucket) sound(k int) bool {
+	n := 0
+	for i := range b.live {
+		if !b.live[i].silent() {
+			n++
+		}
+	}
+	return n >= k
 }
 
 // worst is the index of the silent live entry with the most failures, the

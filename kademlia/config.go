@@ -65,7 +65,7 @@ type TableConfig struct {
 	// all upkeep off, for networks that do not change.
 	Refresh time.Duration
 	// PingAfter is how long the oldest contact of a full bucket may have been
-	// silent before a newcomer has it pinged. 0 means 5 minutes.
+	// silent before a newcomer has it pinged. 0 means 15 minutes.
 	PingAfter time.Duration
 	// PerGroup and PerGroupDepth are the most contacts with public addresses in
 	// one block (/16 in IPv4, /32 in IPv6) in the table, and at one depth of it.
@@ -146,7 +146,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&t.BucketSize, c.K)
 	orDefault(&t.Spares, 8)
 	orDefault(&t.Refresh, 30*time.Minute)
-	orDefault(&t.PingAfter, 5*time.Minute)
+	orDefault(&t.PingAfter, 15*time.Minute)
 	orDefault(&t.PerGroup, 3)
 	orDefault(&t.PerGroupDepth, 2)
 	orDefault(&t.Checks, 16)

@@ -1,7 +1,6 @@
 package kademlia
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -20,27 +19,44 @@ type path struct {
 func (l *lookup) disjoint(first []*overlay.Contact) []*path {
 	sortByDistance(l.target, first)
 	paths := make([]*path, max(1, min(l.m.cfg.Lookup.Paths, len(first))))
+	if len(paths) > 1 {
+		l.known = make(map[overlay.ID]*candidate)
+	}
 	for i := range paths {
 		paths[i] = new(path)
 	}
 	for i, c := range first {
-		cand := &candidate{c: c, dist: distanceHead(l.target, c.ID)}
-		l.known[c.ID] = cand
 		p := paths[i%len(paths)]
-		p.list = append(p.list, cand)
+		p.list = append(p.list, l.newCandidate(c, distanceHead(l.target, c.ID), nil))
 	}
 	return paths
 }
 
-// insert adds a candidate at its place, unless it is there or too far out.
-func (p *path) insert(target overlay.ID, c *candidate, limit int) {
-	i, found := slices.BinarySearchFunc(p.list, c, func(a, b *candidate) int {
-		if a.dist != b.dist {
-			return cmp.Compare(a.dist, b.dist)
+// search is the place in the list of a node at that distance, and whether it is
+// there.
+func (p *path) search(target overlay.ID, dist uint64, id overlay.ID) (int, bool) {
+	lo, hi := 0, len(p.list)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch c := p.list[mid]; {
+		case c.dist < dist:
+			lo = mid + 1
+		case c.dist > dist:
+			hi = mid
+		case c.c.ID == id:
+			return mid, true
+		case target.Closer(c.c.ID, id):
+			lo = mid + 1
+		default:
+			hi = mid
 		}
-		return target.CompareDistance(a.c.ID, b.c.ID)
-	})
-	if found || i >= limit {
+	}
+	return lo, false
+}
+
+// insert adds a candidate at its place, unless that is too far out.
+func (p *path) insert(i int, c *candidate, limit int) {
+	if i >= limit {
 		return
 	}
 	p.list = slices.Insert(p.list, i, c)
@@ -99,7 +115,9 @@ func (l *lookup) merge() {
 	all := l.paths[0]
 	for _, p := range l.paths[1:] {
 		for _, c := range p.list {
-			all.insert(l.target, c, len(l.known))
+			if i, found := all.search(l.target, c.dist, c.c.ID); !found {
+				all.insert(i, c, len(l.known))
+			}
 			if c.path != nil {
 				c.path = all
 			}
@@ -131,7 +149,7 @@ func (l *lookup) closest(n int) []*candidate {
 // among them if it is a server.
 func (l *lookup) trace(n int) overlay.Path {
 	path := overlay.Path{Key: l.target, Steps: l.steps}
-	if len(l.known) == 0 {
+	if len(l.paths[0].list) == 0 {
 		return path
 	}
 	self := l.m.server

@@ -33,8 +33,11 @@ type lookup struct {
 	want    wants
 	start   time.Time
 	paths   []*path
-	known   map[overlay.ID]*candidate
-	steps   []overlay.Step
+	// known are all candidates of a lookup with several paths; one path is told
+	// by its own list.
+	known map[overlay.ID]*candidate
+	spare []candidate // made at once, and not in use yet
+	steps []overlay.Step
 	// sweeping is set once the Beta nearest have answered and all K are asked.
 	sweeping bool
 	ended    bool
@@ -92,11 +95,10 @@ func (m *Machine) find(key overlay.Key, kind MessageType, g goal, want wants, ex
 	l := &lookup{
 		m: m, goal: g, target: key.ID(), want: want, start: m.now,
 		request: &Message{Type: kind, Key: key.Preimage()},
-		known:   make(map[overlay.ID]*candidate),
 	}
 	first := m.table.closest(l.target, m.cfg.K, nil)
 	if len(first) == 0 { // rather ask those that were silent than nobody
-		first = m.table.closest(l.target, m.cfg.K, func(*entry) bool { return true })
+		first = m.table.nearest(l.target, m.cfg.K, true, nil)
 	}
 	for _, c := range extra {
 		if m.admissible(c) && !slices.ContainsFunc(first, func(o *overlay.Contact) bool { return o.ID == c.ID }) {
@@ -244,6 +246,11 @@ func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
 		if c.ID == l.m.self.ID {
 			continue
 		}
+		dist := distanceHead(l.target, c.ID)
+		i, found := from.path.search(l.target, dist, c.ID)
+		if found {
+			continue
+		}
 		cand := l.known[c.ID]
 		if cand == nil {
 			c = l.usable(c, reach)
@@ -251,12 +258,25 @@ func (l *lookup) learn(from *candidate, list []*overlay.Contact) (fresh int) {
 				continue
 			}
 			fresh++
-			cand = &candidate{c: c, dist: distanceHead(l.target, c.ID), via: from}
-			l.known[c.ID] = cand
+			cand = l.newCandidate(c, dist, from)
 		}
-		from.path.insert(l.target, cand, 8*l.m.cfg.K)
+		from.path.insert(i, cand, 8*l.m.cfg.K)
 	}
 	return fresh
+}
+
+// newCandidate takes note of a node that via told of; nil for the table.
+func (l *lookup) newCandidate(c *overlay.Contact, dist uint64, via *candidate) *candidate {
+	if len(l.spare) == 0 {
+		l.spare = make([]candidate, l.m.cfg.K)
+	}
+	cand := &l.spare[0]
+	l.spare = l.spare[1:]
+	cand.c, cand.dist, cand.via = c, dist, via
+	if l.known != nil {
+		l.known[c.ID] = cand
+	}
+	return cand
 }
 
 // usable is the contact with the addresses that this node can use, given how

@@ -17,7 +17,7 @@ import (
 // what it owes its owner and what its owner owes it. Its other methods show its
 // state and may only be called between steps.
 type Machine struct {
-	cfg    Config
+	// First what every step needs, so that it is together in memory.
 	self   *overlay.Contact
 	server bool
 	closed bool
@@ -28,6 +28,7 @@ type Machine struct {
 	requests requests
 	table    table
 	limiter  limit.Peers
+	cfg      Config
 	checks   checks
 	upkeep   upkeep
 

@@ -226,7 +226,7 @@ func TestClientsStayOut(t *testing.T) {
 
 // TestOldestIsPingedBeforeEviction: the rule that most implementations miss.
 func TestOldestIsPingedBeforeEviction(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.K, c.Table.BucketSize = 4, 4 })
+	r := newRig(t, func(c *Config) { c.K, c.Table.BucketSize, c.Table.PingAfter = 4, 4, 5*time.Minute })
 	for i := range 4 {
 		r.m.table.seen(stampOf(r.now), friend("1", i))
 		r.m.table.seen(stampOf(r.now), friend("01", i))

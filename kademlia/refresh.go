@@ -11,7 +11,9 @@ import (
 const maxFill = 8
 
 // refreshStale looks up the bucket that went longest without a lookup, if that
-// is long, and our own place in turn with them.
+// is long, and our own place in turn with them. Outside the nearest subtree one
+// that is full of contacts that answer is left as it is: pings keep it so, and
+// whoever comes by takes the place of one that does not answer.
 func (u *upkeep) refreshStale() {
 	m := u.m
 	if m.table.size == 0 || u.entering {
@@ -27,23 +29,24 @@ func (u *upkeep) refreshStale() {
 		u.lookSelf()
 		return
 	}
-	oldest, buckets := 0, m.table.buckets
+	oldest, buckets := -1, m.table.buckets
 	for d := range buckets {
-		if buckets[d].looked < buckets[oldest].looked {
+		b := &buckets[d]
+		if (oldest < 0 || b.looked < buckets[oldest].looked) && (d >= near || !b.sound(m.cfg.K)) {
 			oldest = d
 		}
 	}
-	if buckets[oldest].looked.since(stampOf(m.now)) >= limit {
+	if oldest >= 0 && buckets[oldest].looked.since(stampOf(m.now)) >= limit {
 		u.refreshBucket(oldest, nil)
 	}
 }
 
-// refreshEvery is how long a bucket goes without a lookup: Refresh, or half of
-// the time that this node has been in the network, if that is less. A young
+// refreshEvery is how long a bucket goes without a lookup: Refresh, or the time
+// that this node has been in the network, if that is less. A young
 // node's table is not complete yet, least of all if everyone is young.
 func (u *upkeep) refreshEvery() time.Duration {
 	age := u.m.now.Sub(u.joined)
-	return min(u.m.cfg.Table.Refresh, max(age/2, 2*u.every()))
+	return min(u.m.cfg.Table.Refresh, max(age, 2*u.every()))
 }
 
 // lookSelf looks up this node's own place, and so tells its nearest neighbours
@@ -87,9 +90,10 @@ func (u *upkeep) refreshRepeatedly(d, attempt int, then func()) {
 }
 
 // thorough is how everyone in a part of the keyspace is found, and told of us:
-// all are asked but those who were in touch a moment ago, and nothing hurries.
+// all are asked but those who were in touch since the last time or so, and nothing
+// hurries.
 func (u *upkeep) thorough() wants {
-	return wants{sweep: true, trust: u.every(), patient: true}
+	return wants{sweep: true, trust: u.refreshEvery() / 2, patient: true}
 }
 
 // refresh is the goal of a lookup that is made for the table's sake.

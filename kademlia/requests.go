@@ -1,7 +1,9 @@
 package kademlia
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -12,7 +14,7 @@ import (
 // requests are the messages in flight, and what their answers taught.
 type requests struct {
 	last overlay.ReqID
-	open map[overlay.ReqID]*request
+	open []request // by ID, which grow
 	// trip is how long answers take.
 	trip rtt.Estimate
 	// doubt estimates the share of contacts that do not answer when asked: a
@@ -24,6 +26,7 @@ type requests struct {
 
 // request is one message in flight.
 type request struct {
+	id   overlay.ReqID
 	to   *overlay.Contact
 	kind MessageType
 	sent time.Time
@@ -36,10 +39,7 @@ type request struct {
 func (m *Machine) ask(to *overlay.Contact, msg *Message, then func(*Message, error)) {
 	r := &m.requests
 	r.last++
-	if r.open == nil {
-		r.open = make(map[overlay.ReqID]*request)
-	}
-	r.open[r.last] = &request{to: to, kind: msg.Type, sent: m.now, then: then}
+	r.open = append(r.open, request{id: r.last, to: to, kind: msg.Type, sent: m.now, then: then})
 	r.sent++
 	r.asked++
 	m.emit(overlay.Send{Req: r.last, To: *to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout})
@@ -54,11 +54,10 @@ func (m *Machine) tell(to *overlay.Contact, msg *Message) {
 
 // answered takes an answer to whoever asked.
 func (m *Machine) answered(ev overlay.Answer) {
-	r := m.requests.open[ev.Req]
-	if r == nil {
+	r, ok := m.requests.take(ev.Req)
+	if !ok {
 		return
 	}
-	delete(m.requests.open, ev.Req)
 	msg, err := checkAnswer(r.kind, ev)
 	now := stampOf(m.now)
 	switch {
@@ -77,6 +76,19 @@ func (m *Machine) answered(ev overlay.Answer) {
 	if r.then != nil {
 		r.then(msg, err)
 	}
+}
+
+// take takes a request out of those that are open.
+func (r *requests) take(id overlay.ReqID) (request, bool) {
+	i, ok := slices.BinarySearchFunc(r.open, id, func(q request, id overlay.ReqID) int { return cmp.Compare(q.id, id) })
+	if !ok {
+		return request{}, false
+	}
+	q := r.open[i]
+	if r.open = slices.Delete(r.open, i, i+1); len(r.open) == 0 && cap(r.open) > 64 {
+		r.open = nil // after a burst
+	}
+	return q, true
 }
 
 // checkAnswer returns the message of an answer if it is one to its request.

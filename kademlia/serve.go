@@ -71,8 +71,8 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 func (s server) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
 	m := s.m
 	reach := scope.OfAsker(ev.Remote)
-	list := m.table.closest(key, s.answerSize(), func(e *entry) bool {
-		return !e.silent() && e.c.ID != ev.From.ID && s.reachable(e.c, reach)
+	list := m.table.closest(key, s.answerSize(), func(c *overlay.Contact) bool {
+		return c.ID != ev.From.ID && s.reachable(c, reach)
 	})
 	for i, c := range list {
 		list[i] = scope.ContactWithin(c, reach)

@@ -1,8 +1,6 @@
 package kademlia
 
 import (
-	"cmp"
-	"encoding/binary"
 	"slices"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -292,22 +290,36 @@ func (t *table) drop(id overlay.ID) {
 	}
 }
 
-// closest returns the n live contacts nearest to target that ok allows, nearest
-// first. nil allows all that answer.
-func (t *table) closest(target overlay.ID, n int, ok func(*entry) bool) []*overlay.Contact {
-	var out []*overlay.Contact
+// closest returns the n contacts nearest to target that answer and that keep
+// allows, nearest first. nil allows all.
+func (t *table) closest(target overlay.ID, n int, keep func(*overlay.Contact) bool) []*overlay.Contact {
+	return t.nearest(target, n, false, keep)
+}
+
+// nearest is closest with or without the silent contacts.
+func (t *table) nearest(target overlay.ID, n int, silent bool, keep func(*overlay.Contact) bool) []*overlay.Contact {
+	out := make([]*overlay.Contact, 0, min(n, t.size))
+	head := headOf(target)
+	var few [64]ranked
 	take := func(from, to int) bool { // all of these buckets are nearer than the rest
-		mark := len(out)
+		all := few[:0]
 		for d := from; d <= to; d++ {
 			for i := range t.buckets[d].live {
-				e := &t.buckets[d].live[i]
-				if ok == nil && !e.silent() || ok != nil && ok(e) {
-					out = append(out, e.c)
+				if e := &t.buckets[d].live[i]; silent || !e.silent() {
+					all = append(all, ranked{e.head ^ head, e.c})
 				}
 			}
 		}
-		sortByDistance(target, out[mark:])
-		return len(out) >= n
+		rank(target, all)
+		for _, r := range all { // most contacts are not looked at
+			if len(out) == n {
+				break
+			}
+			if keep == nil || keep(r.c) {
+				out = append(out, r.c)
+			}
+		}
+		return len(out) == n
 	}
 	d, last := t.depthOf(target), len(t.buckets)-1
 	done := take(d, d)
@@ -317,36 +329,44 @@ func (t *table) closest(target overlay.ID, n int, ok func(*entry) bool) []*overl
 	for i := d - 1; i >= 0 && !done; i-- {
 		done = take(i, i)
 	}
-	return out[:min(n, len(out))]
+	return out
 }
 
-// sortByDistance sorts by the first 64 bits of the distances, which nearly always
-// decide, so that the contacts are looked at only once each.
+// ranked is a contact with the first 64 bits of its distance to a target, which
+// nearly always decide.
+type ranked struct {
+	dist uint64
+	c    *overlay.Contact
+}
+
+// rank sorts by the distance to target.
+func rank(target overlay.ID, list []ranked) {
+	slices.SortFunc(list, func(a, b ranked) int {
+		switch {
+		case a.dist < b.dist:
+			return -1
+		case a.dist > b.dist:
+			return +1
+		}
+		return target.CompareDistance(a.c.ID, b.c.ID)
+	})
+}
+
+// sortByDistance sorts contacts by their distance to target.
 func sortByDistance(target overlay.ID, list []*overlay.Contact) {
-	type ranked struct {
-		dist uint64
-		c    *overlay.Contact
-	}
 	var few [64]ranked
 	all := few[:0]
 	for _, c := range list {
 		all = append(all, ranked{distanceHead(target, c.ID), c})
 	}
-	slices.SortFunc(all, func(a, b ranked) int {
-		if a.dist != b.dist {
-			return cmp.Compare(a.dist, b.dist)
-		}
-		return target.CompareDistance(a.c.ID, b.c.ID)
-	})
+	rank(target, all)
 	for i := range all {
 		list[i] = all[i].c
 	}
 }
 
 // distanceHead is the first 64 bits of the distance between two IDs.
-func distanceHead(a, b overlay.ID) uint64 {
-	return binary.BigEndian.Uint64(a[:8]) ^ binary.BigEndian.Uint64(b[:8])
-}
+func distanceHead(a, b overlay.ID) uint64 { return headOf(a) ^ headOf(b) }
 
 // closerThanSelf counts the answering contacts that are nearer to target than
 // this node, up to limit. Whoever differs from target in an earlier bit than this
