@@ -2,7 +2,6 @@ package chord
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -239,7 +238,7 @@ func (f *fingers) choose(g *fingerSearch, c *overlay.Contact) {
 			continue
 		}
 		if e.roles &^= finger; e.roles == 0 {
-			x.list = slices.Delete(x.list, i, i+1)
+			x.delete(i)
 			if i < best {
 				best--
 			}

@@ -37,7 +37,13 @@ type entry struct {
 type index struct {
 	self overlay.ID
 	list []entry
+	// within[n] counts the entries at a distance of less than 2^n: the list is
+	// searched from where the distance's own order of magnitude begins.
+	within [distanceBits + 1]uint32
 }
+
+// distanceBits is the length of an entry's distance.
+const distanceBits = 64
 
 // head is the first 64 bits of an ID.
 func head(id overlay.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
@@ -46,7 +52,11 @@ func head(id overlay.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 func (x *index) search(id overlay.ID) (int, bool) {
 	full := id.Sub(x.self)
 	d := head(full)
-	lo, hi := 0, len(x.list)
+	n := bits.Len64(d)
+	lo, hi := 0, int(x.within[n])
+	if n > 0 {
+		lo = int(x.within[n-1])
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		e := &x.list[mid]
@@ -56,7 +66,23 @@ func (x *index) search(id overlay.ID) (int, bool) {
 			hi = mid
 		}
 	}
-	return lo, lo < len(x.list) && x.list[lo].c.ID == id
+	return lo, lo < len(x.list) && x.list[lo].dist == d && x.list[lo].c.ID == id
+}
+
+// insert makes an entry the i-th.
+func (x *index) insert(i int, e entry) {
+	x.list = slices.Insert(x.list, i, e)
+	for n := bits.Len64(e.dist); n <= distanceBits; n++ {
+		x.within[n]++
+	}
+}
+
+// delete takes the i-th entry out.
+func (x *index) delete(i int) {
+	for n := bits.Len64(x.list[i].dist); n <= distanceBits; n++ {
+		x.within[n]--
+	}
+	x.list = slices.Delete(x.list, i, i+1)
 }
 
 // stretch is the part of the list at a distance of lo or more, and less than
@@ -87,13 +113,13 @@ func (x *index) put(c *overlay.Contact) *entry {
 		}
 		return &x.list[i]
 	}
-	x.list = slices.Insert(x.list, i, entry{c: c, dist: head(c.ID.Sub(x.self))})
+	x.insert(i, entry{c: c, dist: head(c.ID.Sub(x.self))})
 	return &x.list[i]
 }
 
 func (x *index) remove(id overlay.ID) {
 	if i, ok := x.search(id); ok {
-		x.list = slices.Delete(x.list, i, i+1)
+		x.delete(i)
 	}
 }
 
@@ -147,7 +173,7 @@ func (x *index) thin(rng *rand.Rand) {
 		}
 	}
 	if worst >= 0 {
-		x.list = slices.Delete(x.list, worst, worst+1)
+		x.delete(worst)
 	}
 }
 

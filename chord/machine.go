@@ -15,7 +15,7 @@ import (
 // owes its owner and what its owner owes it. Its other methods show its state and
 // may only be called between steps.
 type Machine struct {
-	cfg    Config
+	// First what every step needs, so that it is together in memory.
 	self   *overlay.Contact
 	server bool
 	closed bool
@@ -25,11 +25,12 @@ type Machine struct {
 
 	clock    alarm.Clock
 	requests requests
-	index    index
+	limiter  limit.Peers
 	ring     ring
+	index    index
+	cfg      Config
 	fingers  fingers
 	memory   memory
-	limiter  limit.Peers
 	refused  refusals
 	records  records
 	ops      operation.Table

@@ -1,6 +1,7 @@
 package chord
 
 import (
+	"math/bits"
 	"time"
 
 	"ringswap/overlay"
@@ -124,7 +125,7 @@ type Table struct {
 // before the first Step. It returns the number of entries.
 func (m *Machine) Preload(now time.Time, t Table) int {
 	m.now = m.clock.Advance(now)
-	m.index.list = make([]entry, 0, len(t.Successors)+len(t.Fingers)+len(t.Cache))
+	m.index = index{self: m.self.ID, list: make([]entry, 0, len(t.Successors)+len(t.Fingers)+len(t.Cache))}
 	seen := uint32(now.Unix())
 	m.load(t.Successors, successor, seen)
 	m.load(t.Fingers, finger, seen)
@@ -147,7 +148,7 @@ func (m *Machine) load(list []*overlay.Contact, r role, seen uint32) {
 	for _, c := range list {
 		e := entry{c: c, dist: head(c.ID.Sub(x.self)), seen: seen, roles: r}
 		if n := len(x.list); n == 0 || x.list[n-1].dist < e.dist {
-			x.list = append(x.list, e)
+			x.insert(n, e)
 			continue
 		}
 		p := x.put(c)
@@ -198,6 +199,8 @@ func (m *Machine) CheckInvariants() error {
 			return bad(ErrDisorder, "index entry %d has another distance", i)
 		case e.roles == 0:
 			return bad(ErrBounds, "index entry %d is there for no reason", i)
+		case int(m.index.within[bits.Len64(e.dist)]) <= i:
+			return bad(ErrBounds, "index entry %d is beyond the nodes within its distance", i)
 		}
 		if last = d; e.roles&successor != 0 {
 			if inList >= len(m.ring.succ) || m.ring.succ[inList].ID != e.c.ID {

@@ -3,6 +3,7 @@
 package limit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -21,8 +22,20 @@ type Peers struct {
 	// Burst is the number of requests that a peer may send at once.
 	Burst int
 
+	// few are the latest requests while there are so few that nobody can have used
+	// up his allowance; then there are no peers.
+	few   []request
 	peers map[peer.ID]allowance
 	swept time.Time
+}
+
+// maxFew is the most requests that are only listed.
+const maxFew = 16
+
+// request is a token that was taken.
+type request struct {
+	from peer.ID
+	at   time.Time
 }
 
 type allowance struct {
@@ -35,9 +48,39 @@ func (l *Peers) Allow(now time.Time, p peer.ID) bool {
 	if l.PerSecond < 0 {
 		return true
 	}
-	if l.peers == nil {
-		l.peers = make(map[peer.ID]allowance)
+	if len(l.peers) == 0 {
+		if l.drop(now); len(l.few) < min(maxFew, l.Burst) {
+			l.few = append(l.few, request{p, now})
+			return true
+		}
+		l.account()
 	}
+	return l.take(now, p)
+}
+
+// drop forgets listed requests whose tokens are there again.
+func (l *Peers) drop(now time.Time) {
+	full := time.Duration(float64(l.Burst) / l.PerSecond * float64(time.Second))
+	n := 0
+	for n < len(l.few) && now.Sub(l.few[n].at) >= full {
+		n++
+	}
+	if n > 0 {
+		l.few = slices.Delete(l.few, 0, n)
+	}
+}
+
+// account makes allowances of the listed requests.
+func (l *Peers) account() {
+	l.peers = make(map[peer.ID]allowance)
+	for _, r := range l.few {
+		l.take(r.at, r.from)
+	}
+	l.few = nil
+}
+
+// take takes a token out of p's allowance.
+func (l *Peers) take(now time.Time, p peer.ID) bool {
 	a, ok := l.peers[p]
 	if !ok {
 		if len(l.peers) >= MaxPeers {
@@ -69,6 +112,7 @@ func (l *Peers) Sweep(now time.Time) {
 		return
 	}
 	l.swept = now
+	l.drop(now)
 	for p, a := range l.peers { // the order does not matter: each is judged alone
 		if l.refill(&a, now); a.tokens >= float64(l.Burst) {
 			delete(l.peers, p)
@@ -77,4 +121,12 @@ func (l *Peers) Sweep(now time.Time) {
 }
 
 // Len is the number of peers that are remembered.
-func (l *Peers) Len() int { return len(l.peers) }
+func (l *Peers) Len() int {
+	n := len(l.peers)
+	for i, r := range l.few {
+		if !slices.ContainsFunc(l.few[:i], func(o request) bool { return o.from == r.from }) {
+			n++
+		}
+	}
+	return n
+}
