@@ -115,7 +115,7 @@ func (s *Source) get(c cid.Cid) ([]byte, error) {
 	if err := s.fail[c]; err != nil {
 		return nil, err
 	}
-	b, ok := s.blocks[c]
+	b, ok := s.blocks[cid.NewCidV1(cid.Raw, c.Hash())] // by hash, whatever the codec
 	if !ok {
 		return nil, swap.ErrNotHave
 	}
