@@ -20,10 +20,16 @@ func (k *Picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 			return b, i
 		}
 	}
+	anything := func(*pickBlock, segment) bool { return true }
+	if !k.settled && !p.complete && len(k.active) >= firstRandom { // something to pass on, soon
+		if b, i := k.unfinished(p, anything); b != nil {
+			return b, i
+		}
+	}
 	if b := k.fresh(p); b != nil {
 		return b, 0
 	}
-	if b, i := k.unfinished(p, func(*pickBlock, segment) bool { return true }); b != nil {
+	if b, i := k.unfinished(p, anything); b != nil {
 		return b, i
 	}
 	return k.takeOver(now, p)

@@ -172,6 +172,7 @@ func (k *Picker) distrust(p *pickPeer) {
 // Settled notes that a full block was verified and handed over.
 func (k *Picker) Settled(key Key) {
 	if b := k.block(key); b != nil {
+		k.settled = k.settled || b.job.chunks
 		k.deactivate(b)
 	}
 }

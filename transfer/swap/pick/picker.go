@@ -88,6 +88,7 @@ type Picker struct {
 
 	rarity   []uint16 // for each chunk, how many partial peers have it
 	partials int      // peers that are not complete
+	settled  bool     // a chunk was verified
 	nodeSize int      // typical size of a block whose size is not known beforehand
 }
 

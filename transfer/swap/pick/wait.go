@@ -98,46 +98,75 @@ func (k *Picker) takeFrom(from *pickPeer, r *pickReq) (*pickBlock, int) {
 	return nil, 0
 }
 
-// stand makes the standing request to p: for a block that is still to be begun,
-// or else for what others were asked for.
+// stand makes the standing request to p: for a part of a block that was begun and
+// is asked of nobody, for one that is still to be begun, or else for what others
+// were asked for.
 func (k *Picker) stand(now time.Time, p *pickPeer, allow int) int {
-	r := &pickReq{off: 0, lost: true, standing: true, sent: now}
+	r := k.unasked(p)
 	for _, j := range k.jobs {
-		if i := k.pick(j, p); i >= 0 && j.sizes[i] > 0 {
-			r.job, r.key, r.n = j, Key{Job: j.id, Index: i}, min(j.sizes[i], standing)
+		if r != nil {
 			break
 		}
-	}
-	if r.job == nil {
-		b, s := k.unsettled(p)
-		if b == nil {
-			return 0
+		if i := k.pick(j, p); i >= 0 && j.sizes[i] > 0 {
+			r = &pickReq{job: j, key: Key{Job: j.id, Index: i}, n: min(j.sizes[i], standing)}
 		}
-		r.job, r.key, r.off, r.n = b.job, b.key, s.off, min(s.n, standing)
 	}
-	if r.n > allow {
+	if r == nil {
+		r = k.unsettled(p)
+	}
+	if r == nil || r.n > allow {
 		return 0
 	}
 	k.reqs++
-	r.id, r.cost = k.reqs, r.n
+	r.id, r.cost, r.sent = k.reqs, r.n, now
+	r.standing, r.lost = true, true
 	p.add(now, r)
 	k.acts = append(k.acts, Action{Kind: Request, Peer: p.id, Req: r.id, Key: r.key, Off: r.off, N: r.n})
 	return r.cost
 }
 
-// unsettled is a part of an active block that has not come and that p has.
-func (k *Picker) unsettled(p *pickPeer) (*pickBlock, segment) {
+// unasked is a request for a part of an active block that p has, and that nobody
+// is asked for, not even by another standing request; nil if there is none.
+func (k *Picker) unasked(p *pickPeer) *pickReq {
+	for _, b := range k.active {
+		if b.full || b.size == 0 || b.solo || !p.has(b.job, b.key.Index) {
+			continue
+		}
+		for _, s := range b.segs {
+			if s.state != segFree {
+				continue
+			}
+			for off := s.off; off < s.off+s.n; off += standing {
+				if !k.stands(b.key, off) {
+					return &pickReq{job: b.job, key: b.key, off: off, n: min(s.off+s.n-off, standing)}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// stands reports whether a standing request was made for that part.
+func (k *Picker) stands(key Key, off int) bool {
+	return slices.ContainsFunc(k.peers, func(p *pickPeer) bool {
+		return p.held && slices.ContainsFunc(p.reqs, func(r *pickReq) bool { return r.standing && r.key == key && r.off == off })
+	})
+}
+
+// unsettled is a request for a part of an active block that p has and that has not
+// come; nil if there is none.
+func (k *Picker) unsettled(p *pickPeer) *pickReq {
 	for _, b := range k.active {
 		if b.full || b.size == 0 || b.solo || !p.has(b.job, b.key.Index) {
 			continue
 		}
 		for _, s := range b.segs {
 			if s.state != segDone {
-				return b, s
+				return &pickReq{job: b.job, key: b.key, off: s.off, n: min(s.n, standing)}
 			}
 		}
 	}
-	return nil, segment{}
+	return nil
 }
 
 // adopt makes a standing request, to which an answer comes, one like all others if
@@ -155,13 +184,18 @@ func (k *Picker) adopt(p *pickPeer, r *pickReq) {
 		return
 	}
 	for i, s := range b.segs {
-		if s.state != segFree || s.off != r.off || s.n < r.n {
+		end := r.off + r.n
+		if s.state != segFree || s.off > r.off || s.off+s.n < end {
 			continue
 		}
-		if s.n > r.n {
-			b.segs = slices.Insert(b.segs, i+1, segment{off: s.off + r.n, n: s.n - r.n, peer: p})
+		parts := []segment{{off: r.off, n: r.n, state: segAsked, peer: p, req: r}}
+		if s.off < r.off {
+			parts = slices.Insert(parts, 0, segment{off: s.off, n: r.off - s.off, peer: s.peer})
 		}
-		b.segs[i] = segment{off: s.off, n: r.n, state: segAsked, peer: p, req: r}
+		if end < s.off+s.n {
+			parts = append(parts, segment{off: end, n: s.off + s.n - end, peer: s.peer})
+		}
+		b.segs = slices.Replace(b.segs, i, i+1, parts...)
 		r.blk, r.lost = b, false
 		return
 	}
