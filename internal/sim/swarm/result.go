@@ -14,7 +14,7 @@ type Result struct {
 	// that do not play honestly.
 	Leaked float64 `json:"leaked"`
 	// Jain is the index of what honest nodes received for what they sent: 1 if
-	// it is the same for all.
+	// it is the same for all. Config.Counted bounds who counts.
 	Jain float64 `json:"jain"`
 	// Wasted is the share of the bytes delivered that was thrown away.
 	Wasted float64 `json:"wasted"`
@@ -64,7 +64,7 @@ func (w *World) result() *Result {
 		all += float64(max(x.mark, 0))
 		if !x.group.Strategy.Honest() {
 			leaked += float64(max(x.mark, 0))
-		} else if x.sent > 0 && x.done >= 0 {
+		} else if x.sent > 0 && x.done >= 0 && (w.cfg.Counted == 0 || x.joined <= w.cfg.Counted.Nanoseconds()) {
 			q := float64(x.received) / float64(x.sent)
 			n, sum, squares = n+1, sum+q, squares+q*q
 		}

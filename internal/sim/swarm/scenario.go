@@ -44,7 +44,8 @@ func Crowd(rule Rule, n, takers int, s Strategy, seed uint64) Config {
 }
 
 // Steady is peers that come one by one, three tenths of them takers; givers go
-// when they have everything. The run ends a minute after the last has come.
+// when they have everything. The run ends a minute after the last has come; the
+// Jain index is of those that came in the first two thirds of the time.
 func Steady(rule Rule, n int, s Strategy, seed uint64) Config {
 	const every = 300 * time.Millisecond
 	c := Crowd(rule, 21, 0, s, seed)
@@ -55,6 +56,7 @@ func Steady(rule Rule, n int, s Strategy, seed uint64) Config {
 	t.Every = every * time.Duration(n) / time.Duration(max(takers, 1))
 	c.Groups = []Group{g, Seed(), t}
 	c.Limit = every*time.Duration(n) + time.Minute
+	c.Counted = every * time.Duration(n) * 2 / 3
 	return c
 }
 

@@ -56,6 +56,9 @@ type Config struct {
 	View int
 	// Vouch is how often nodes tell what others vouch for: 0 means every second.
 	Vouch time.Duration
+	// Counted bounds the nodes that the Jain index is of: those that came until
+	// then; 0 means all. Who comes last meets nobody to give to.
+	Counted time.Duration
 	// Limit ends the run: 0 means after ten minutes.
 	Limit time.Duration
 }
@@ -69,7 +72,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("swarm: a Chunk of %d bytes", c.Chunk)
 	case c.Size < c.Chunk:
 		return fmt.Errorf("swarm: a Size of %d bytes", c.Size)
-	case c.View < 0 || c.Vouch < 0 || c.Limit < 0:
+	case min(c.Vouch, c.Counted, c.Limit) < 0 || c.View < 0:
 		return errors.New("swarm: a setting is negative")
 	case len(c.Groups) == 0:
 		return errors.New("swarm: no Groups")
@@ -219,9 +222,21 @@ func (w *World) announce(n *node) {
 	if n.picker == nil {
 		return
 	}
-	w.at(int64(20*time.Second)+w.rng.Int64N(int64(20*time.Second)), func() {
-		if len(n.from) < w.cfg.View || n.group.Strategy.Everyone {
+	w.look(n, 1)
+}
+
+// look lets a node that fetches ask the tracker again: four times as seldom as it
+// looks, unless it gets next to nothing from those it knows, however many.
+func (w *World) look(n *node, times int) {
+	got := n.received
+	w.at(int64(5*time.Second)+w.rng.Int64N(int64(5*time.Second)), func() {
+		switch {
+		case n.left || n.done >= 0:
+		case n.received-got < int64(w.cfg.Chunk),
+			times%4 == 0 && (len(n.from) < w.cfg.View || n.group.Strategy.Everyone):
 			w.announce(n)
+		default:
+			w.look(n, times+1)
 		}
 	})
 }
