@@ -20,6 +20,7 @@ const (
 	sourceLink    = "link"
 	sourceLAN     = "lan"
 	sourceOverlay = "overlay"
+	sourceSwarm   = "swarm"
 )
 
 // find names peers that may have root, from every source at once, until ctx

@@ -46,7 +46,7 @@ func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration) (*fe
 	}
 	down := []*swap.Throttle{n.down, n.steering.throttle(ref.root)}
 	session, err := swap.NewSession(n.net.host, ref.root, swap.SessionConfig{
-		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter.Ledger,
+		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter.Ledger, Gossip: n.gossip,
 	})
 	if err != nil {
 		return nil, usageOr(err, "cannot fetch %s", ref.root)
@@ -57,6 +57,7 @@ func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration) (*fe
 	}
 	f.announce = sync.OnceFunc(f.announcePartial)
 	ctx, f.cancel = context.WithCancel(ctx)
+	f.search.Go(func() { n.gossip.follow(ctx, ref.root, session) })
 	f.search.Go(func() {
 		n.find(ctx, ref.root, ref.named, f.starving, func(p peer.AddrInfo, source string) { session.AddPeer(p, source) })
 	})

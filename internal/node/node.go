@@ -31,6 +31,7 @@ type Node struct {
 	transfers  *transfers
 	steering   *steering
 	flows      *flows
+	gossip     *gossip
 	notices    *notices
 
 	background group
@@ -89,13 +90,15 @@ func (n *Node) open(ctx context.Context) error {
 	set := n.steering.settings()
 	n.down.Set(swap.Rate(set.LimitDown))
 	n.recallLedger()
+	n.gossip = newGossip(n.net.host, n.transfers)
 	server, err := swap.NewServer(n.net.host, blocks{n.store, n.transfers}, swap.ServerConfig{
-		Network: n.cfg.Network, Up: upRate(set.LimitUp), Ledger: n.meter.Ledger,
+		Network: n.cfg.Network, Up: upRate(set.LimitUp), Ledger: n.meter.Ledger, Gossip: n.gossip,
 	})
 	if err != nil {
 		return err
 	}
 	n.server = server
+	n.gossip.serves(server)
 	if err := n.applyRoots(); err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ func (c *strictCodec) add(to map[string]uint64) {
 }
 
 // refusals counts the messages of others that this node did not accept, by the
-// reason: what broke the framing, what could not be read, and what the overlay
-// refused. It is nil if there were none.
+// reason: what broke the framing, what could not be read, what the overlay
+// refused, and what was said of members of a swarm. It is nil if there were none.
 func (n *Node) refusals(ctx context.Context) (map[string]uint64, error) {
 	all := make(map[string]uint64)
 	err := n.net.inspect(ctx, func(o routing) {
@@ -67,6 +67,7 @@ func (n *Node) refusals(ctx context.Context) (map[string]uint64, error) {
 		return nil, failure(KindFailed, err, "", "the overlay does not answer")
 	}
 	n.net.codec.add(all)
+	n.gossip.add(all)
 	c := n.net.transport.Counters()
 	all[reasonFraming] += c.Garbage
 	all[reasonSlow] += c.TooSlow
