@@ -59,6 +59,7 @@ func TestSteeringATransfer(t *testing.T) {
 	if x.LimitDown != 1<<20 || x.State != "fetching" {
 		t.Errorf("limited: %+v", x)
 	}
+	b.watches(s.Cid, a.ID)
 	b.do(&x, "pause", s.Cid)
 	if x.State != "paused" {
 		t.Errorf("paused: %+v", x)
@@ -80,6 +81,35 @@ func TestSteeringATransfer(t *testing.T) {
 	b.becomes(s.Cid, "seeding")
 	w.fails(3, []string{"nothing to cancel"}, b.repo, "cancel", s.Cid)
 	w.fails(3, []string{"neither fetched nor shared", "peer transfers"}, b.repo, "pause", nobodysCid)
+}
+
+// watches checks what is shown of a swarm in which one peer gives all.
+func (d *daemon) watches(cid, giver string) {
+	d.w.t.Helper()
+	var sw struct {
+		State        string
+		Chunks, Have int
+		Peers        []struct {
+			ID, State string
+			Received  int64
+			Chunks    int
+		}
+		Map []struct{ First, Chunks, Have, Coming, Peers int }
+	}
+	d.do(&sw, "swarm", cid)
+	if len(sw.Peers) != 1 || sw.Peers[0].ID != giver || sw.Peers[0].State != "connected" || sw.Peers[0].Received < 4<<20 || sw.Peers[0].Chunks != sw.Chunks {
+		d.w.t.Errorf("the peers of the swarm: %+v", sw.Peers)
+	}
+	at, have := 0, 0
+	for _, c := range sw.Map {
+		if c.First != at || c.Chunks < 1 || c.Have > c.Chunks || c.Have < c.Chunks && c.Peers != 1 {
+			d.w.t.Errorf("a cell of the map: %+v", c)
+		}
+		at, have = at+c.Chunks, have+c.Have
+	}
+	if sw.State != "fetching" || sw.Chunks != 48 || at != 48 || have != sw.Have || have < 3 || have == 48 {
+		d.w.t.Errorf("the map has %d of %d chunks; the swarm %+v", have, at, sw)
+	}
 }
 
 // The queue runs some at a time, goes on over a restart of the daemon, and what

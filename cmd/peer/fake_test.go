@@ -22,6 +22,7 @@ type fakeNode struct {
 	share    func(context.Context, node.ShareRequest, func(node.Progress)) (node.Shared, error)
 	get      func(context.Context, node.GetRequest, func(node.Progress)) (node.Got, error)
 	activity func(context.Context) iter.Seq2[node.Activity, error]
+	swarm    func(node.SwarmRequest) (node.Swarm, error)
 	verified []node.Verified
 	empty    bool   // there is nothing to list
 	overlay  string // of Ring; empty is Kademlia
@@ -241,12 +242,18 @@ func (f *fakeNode) Providers(context.Context, string) iter.Seq2[node.Provider, e
 		node.Provider{ID: "12D3KooWSelf", Source: "self"})
 }
 
-func (f *fakeNode) Swarm(_ context.Context, ref string) (node.Swarm, error) {
-	sw := node.Swarm{Cid: ref, Chunks: 100, Have: 40}
+func (f *fakeNode) Swarm(_ context.Context, req node.SwarmRequest) (node.Swarm, error) {
+	if f.swarm != nil {
+		return f.swarm(req)
+	}
+	sw := node.Swarm{Cid: req.Ref, Name: "evil\x1b[2J", State: "fetching", Chunks: 100, Have: 40, RateIn: 3e6}
 	if !f.empty {
-		sw.Peers = []node.SwarmPeer{{
-			ID: "12D3KooWAlice", State: "sending", Path: "direct", Received: 40 << 20, Sent: 1 << 20, RateIn: 3e6, RTT: 20, Deficit: -39 << 20, Chunks: 100,
-		}}
+		sw.Peers = []node.SwarmPeer{
+			{ID: "12D3KooWAlice", Source: "overlay", State: "connected", Path: "direct", Received: 40 << 20, Sent: 1 << 20, RateIn: 3e6, RTT: 20, Deficit: -39 << 20, Chunks: 100},
+			{ID: "12D3KooWBobBobBobBobBob", Source: "swarm", State: "connected", Path: "relay", Sent: 3 << 20, RateOut: 1e6, RTT: 200, Deficit: 2 << 20, Vouched: 1 << 20, Wants: 4, Chokes: "it must give first", Choked: "others come first"},
+			{ID: "12D3KooWMallory", State: "banned", Path: "direct", Why: "wrong bytes"},
+		}
+		sw.Map = []node.MapCell{{First: 0, Chunks: 40, Have: 40}, {First: 40, Chunks: 20, Have: 0, Coming: 3, Peers: 1}, {First: 60, Chunks: 20, Peers: 12}, {First: 80, Chunks: 20}}
 	}
 	return sw, nil
 }

@@ -34,6 +34,8 @@ func TestRendering(t *testing.T) {
 		"ring-alone":     {args: "ring", node: &fakeNode{overlay: "chord", empty: true}},
 		"help-ring":      {args: "help ring"},
 		"swarm":          {args: "swarm bafy"},
+		"swarm-both":     {args: "swarm bafy --once --watch", code: exitUsage},
+		"help-swarm":     {args: "help swarm"},
 		"swarm-none":     {args: "swarm bafy", node: &fakeNode{empty: true}},
 		"share":          {args: "share a b"},
 		"add":            {args: "add --replicas 2 a"},

@@ -202,8 +202,8 @@ func (c *Client) Providers(ctx context.Context, ref string) iter.Seq2[node.Provi
 }
 
 // Swarm tells of the transfers of a CID.
-func (c *Client) Swarm(ctx context.Context, ref string) (node.Swarm, error) {
-	return callSwarm.do(ctx, c, ref, nil, nil)
+func (c *Client) Swarm(ctx context.Context, req node.SwarmRequest) (node.Swarm, error) {
+	return callSwarm.do(ctx, c, req, nil, nil)
 }
 
 // Activity yields the node's traffic until ctx ends.

@@ -121,7 +121,7 @@ func TestAnotherVersionIsNamed(t *testing.T) {
 
 func TestTooLongARequestIsNotSent(t *testing.T) {
 	c := answers(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
-	_, err := c.Swarm(t.Context(), strings.Repeat("x", maxRequest))
+	_, err := c.Swarm(t.Context(), node.SwarmRequest{Ref: strings.Repeat("x", maxRequest)})
 	if e := node.AsError(err); e.Kind != node.KindUsage {
 		t.Errorf("%#v", e)
 	}

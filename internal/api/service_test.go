@@ -132,9 +132,9 @@ func (s *script) Providers(_ context.Context, ref string) iter.Seq2[node.Provide
 	return none[node.Provider]()
 }
 
-func (s *script) Swarm(_ context.Context, ref string) (node.Swarm, error) {
-	s.took("swarm", ref)
-	return node.Swarm{Cid: ref, Chunks: 5}, nil
+func (s *script) Swarm(_ context.Context, req node.SwarmRequest) (node.Swarm, error) {
+	s.took("swarm", req.Ref)
+	return node.Swarm{Cid: req.Ref, Chunks: req.Cells}, nil
 }
 
 func (s *script) Activity(ctx context.Context) iter.Seq2[node.Activity, error] {

@@ -146,7 +146,7 @@ func (n *Node) saveSteering() {
 
 // countServed adds to the accounts of the roots what was given since the last time.
 func (n *Node) countServed(now time.Time, took time.Duration) {
-	n.flows.sample(now, n.meter.Swarms())
+	n.flows.sample(now, n.meter.Swarms(), n.server.Uploads())
 	sent := n.flows.take()
 	roots := slices.SortedFunc(maps.Keys(sent), func(a, b cid.Cid) int { return strings.Compare(a.KeyString(), b.KeyString()) })
 	n.steering.look(func(p *steer.Plan) {

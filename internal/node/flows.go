@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/transfer/swap"
 )
@@ -16,6 +17,15 @@ type flows struct {
 	last  map[cid.Cid]swap.Totals
 	rate  map[cid.Cid]flow
 	spent map[cid.Cid]int64 // sent since take
+
+	toPeers map[upload]int64 // what went to peers, in all
+	upRates map[upload]float64
+}
+
+// upload is what goes to a peer of a root.
+type upload struct {
+	root cid.Cid
+	peer peer.ID
 }
 
 // flow is in bytes a second.
@@ -25,15 +35,16 @@ func newFlows() *flows {
 	return &flows{at: time.Now(), last: make(map[cid.Cid]swap.Totals), spent: make(map[cid.Cid]int64)}
 }
 
-// sample takes the sums of all roots as they are now. A sum that is less than the
+// sample takes the sums of all roots, and what is served, as they are now. A sum that is less than the
 // last time began anew.
-func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals) {
+func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals, uploads []swap.Upload) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	took := now.Sub(f.at).Seconds()
 	if took <= 0 {
 		return
 	}
+	f.sampleUploads(took, uploads)
 	f.rate = make(map[cid.Cid]flow)
 	for root, sum := range sums {
 		before := f.last[root]
@@ -46,6 +57,24 @@ func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals) {
 		}
 	}
 	f.at, f.last = now, sums
+}
+
+func (f *flows) sampleUploads(took float64, uploads []swap.Upload) {
+	before := f.toPeers
+	f.toPeers, f.upRates = make(map[upload]int64), make(map[upload]float64)
+	for _, u := range uploads {
+		f.toPeers[upload{u.Root, u.Peer}] += u.Sent
+	}
+	for u, sent := range f.toPeers {
+		f.upRates[u] = float64(grown(before[u], sent)) / took
+	}
+}
+
+// upRate is how fast a root goes to a peer, in bytes a second.
+func (f *flows) upRate(root cid.Cid, p peer.ID) float64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.upRates[upload{root, p}]
 }
 
 func grown(before, now int64) int64 {

@@ -5,10 +5,7 @@ import (
 	"iter"
 	"path"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"ringswap/transfer/dag"
-	"ringswap/transfer/swap"
 )
 
 // Entries implements [Service]. Only the folders are fetched, and one node of a
@@ -61,61 +58,4 @@ func typeName(k dag.Kind) string {
 		return "dir"
 	}
 	return k.String()
-}
-
-// Swarm implements [Service].
-func (n *Node) Swarm(_ context.Context, text string) (Swarm, error) {
-	ref, err := parseRef(text)
-	if err != nil {
-		return Swarm{}, err
-	}
-	s := Swarm{Cid: ref.root.String(), Peers: []SwarmPeer{}}
-	peers := make(map[peer.ID]*SwarmPeer)
-	var order []peer.ID
-	at := func(p peer.ID) *SwarmPeer {
-		if peers[p] == nil {
-			st := n.meter.Standing(ref.root, p)
-			peers[p] = &SwarmPeer{ID: p.String(), Path: "direct", Sent: st.Sent, Received: st.Received, Deficit: st.Deficit(), State: "served"}
-			order = append(order, p)
-		}
-		return peers[p]
-	}
-	if h := n.transfers.holding(ref.root); h != nil {
-		s.Have, s.Chunks = h.Count()
-	}
-	if root, err := n.store.Root(ref.root); err == nil && s.Chunks == 0 { // complete: nobody needed to count
-		s.Have, s.Chunks = int(root.Chunks), int(root.Chunks)
-	}
-	for _, d := range n.transfers.of(ref.root) {
-		for _, p := range d.session.Peers() {
-			*at(p.ID) = n.swarmPeer(p, s.Chunks)
-		}
-	}
-	for _, u := range n.server.Uploads() {
-		if u.Root == ref.root {
-			at(u.Peer)
-		}
-	}
-	for _, p := range order {
-		s.Peers = append(s.Peers, *peers[p])
-	}
-	if len(s.Peers) == 0 && s.Chunks == 0 && !n.shares(ref.root) {
-		return s, &Error{Kind: KindNotFound, What: "nothing goes on around " + s.Cid + " at this node", Try: "peer get " + s.Cid}
-	}
-	return s, nil
-}
-
-func (n *Node) swarmPeer(p swap.PeerStats, chunks int) SwarmPeer {
-	sp := SwarmPeer{
-		ID: p.ID.String(), State: p.Status.String(), Path: route(p.Relayed), Why: p.Reason,
-		Sent: p.Standing.Sent, Received: p.Standing.Received, Deficit: p.Standing.Deficit(),
-		RateIn: p.Rate, RTT: ms(p.RTT), Chunks: p.Chunks,
-	}
-	if p.Complete {
-		sp.Chunks = chunks
-	}
-	if len(p.Sources) > 0 {
-		sp.Source = p.Sources[0]
-	}
-	return sp
 }

@@ -62,7 +62,7 @@ type Service interface {
 	// Providers yields who has the content, and which source said so.
 	Providers(ctx context.Context, ref string) iter.Seq2[Provider, error]
 	// Swarm tells of the transfers of a CID that are running now.
-	Swarm(ctx context.Context, ref string) (Swarm, error)
+	Swarm(ctx context.Context, req SwarmRequest) (Swarm, error)
 	// Activity yields the node's traffic about once a second until ctx ends.
 	Activity(ctx context.Context) iter.Seq2[Activity, error]
 }
@@ -286,30 +286,6 @@ type Provider struct {
 	ID     string   `json:"id"`
 	Addrs  []string `json:"addrs"`
 	Source string   `json:"source"` // link, lan, overlay or self
-}
-
-// Swarm is what goes on around one CID at this node.
-type Swarm struct {
-	Cid    string      `json:"cid"`
-	Chunks int         `json:"chunks"`
-	Have   int         `json:"have"`
-	Peers  []SwarmPeer `json:"peers"`
-}
-
-// SwarmPeer is one peer of a swarm.
-type SwarmPeer struct {
-	ID       string  `json:"id"`
-	Source   string  `json:"source,omitempty"`
-	State    string  `json:"state"`
-	Path     string  `json:"path"` // direct or relay
-	Received int64   `json:"received"`
-	Sent     int64   `json:"sent"`
-	RateIn   float64 `json:"rate_in"`
-	RateOut  float64 `json:"rate_out"`
-	RTT      float64 `json:"rtt_ms"`
-	Deficit  int64   `json:"deficit"` // bytes sent minus those received and those that others vouch for
-	Chunks   int     `json:"chunks"`  // that it has
-	Why      string  `json:"why,omitempty"`
 }
 
 // Activity is the node's traffic at a moment.

@@ -88,6 +88,25 @@ func (h *Holding) Count() (have, chunks int) {
 	return h.have.Count(), h.chunks
 }
 
+// Each calls f with every chunk that is here, in order.
+func (h *Holding) Each(f func(i int)) {
+	h.mu.Lock()
+	chunks, have := h.chunks, h.have
+	if have != nil {
+		have = have.Clone()
+	}
+	h.mu.Unlock()
+	if have == nil {
+		for i := range chunks {
+			f(i)
+		}
+		return
+	}
+	for i := have.Next(0); i >= 0; i = have.Next(i + 1) {
+		f(i)
+	}
+}
+
 func (h *Holding) wake() {
 	if h.changed != nil {
 		close(h.changed)

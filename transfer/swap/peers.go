@@ -90,6 +90,14 @@ func (s *Session) Peers() []PeerStats {
 	return out
 }
 
+// Availability returns, for each of so many chunks, how many connected peers have
+// it, and the indexes of the chunks that are under way, in no order.
+func (s *Session) Availability(chunks int) (peers []uint16, active []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.picker.Availability(chunks)
+}
+
 // SessionState sums up a session.
 type SessionState struct {
 	Connected int   // peers with an open stream
