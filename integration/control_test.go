@@ -66,6 +66,9 @@ func TestSteeringATransfer(t *testing.T) {
 	}
 	waitFor(t, "the pause to be shown", func() bool { return strings.Contains(log.String(), "peer resume "+s.Cid) })
 	before := written(out + ".part")
+	if x = b.transfers()[s.Cid]; x.LimitDown != 1<<20 {
+		t.Errorf("the limit that was set is gone: %+v", x)
+	}
 	if b.transfers()[s.Cid].State != "paused" {
 		t.Errorf("a paused transfer is %+v", b.transfers()[s.Cid])
 	}
@@ -79,6 +82,9 @@ func TestSteeringATransfer(t *testing.T) {
 	}
 	w.sameFile(path, out)
 	b.becomes(s.Cid, "seeding")
+	if x = b.transfers()[s.Cid]; x.LimitDown != 0 {
+		t.Errorf("limits for the way here are still set: %+v", x)
+	}
 	w.fails(3, []string{"nothing to cancel"}, b.repo, "cancel", s.Cid)
 	w.fails(3, []string{"neither fetched nor shared", "peer transfers"}, b.repo, "pause", nobodysCid)
 }

@@ -64,8 +64,7 @@ func (n *Node) Enqueue(ctx context.Context, req GetRequest) (Transfer, error) {
 	return n.taskInfo(time.Now(), t.ID), ctx.Err()
 }
 
-// ask puts a transfer into the plan. Who asks for a root wants it: a pause ends,
-// and a limit that is given holds for it.
+// ask puts a transfer into the plan. Who asks for a root wants it: a pause ends.
 func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, err error) {
 	err = n.steering.update(func(p *steer.Plan) (err error) {
 		if r := p.Root(ref.root); r.Paused {
@@ -73,7 +72,7 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, err error
 				return err
 			}
 		}
-		if req.Limit > 0 {
+		if req.Limit > 0 && !brief {
 			if err := p.SetRoot(ref.root, 0, steer.Change{LimitDown: &req.Limit}); err != nil {
 				return err
 			}
@@ -86,6 +85,9 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, err error
 	})
 	if err != nil && (!brief || !errors.Is(err, errUnsaved)) {
 		return t, steerFailure(err, "the transfer of "+ref.root.String())
+	}
+	if brief && req.Limit > 0 {
+		n.steering.give(ref.root, req.Limit)
 	}
 	n.applyRoot(ref.root)
 	return t, nil
@@ -120,6 +122,9 @@ func (n *Node) Control(ctx context.Context, req ControlRequest) ([]Transfer, err
 		return nil, steerFailure(err, "that")
 	}
 	for _, root := range roots {
+		if req.Change.LimitDown != nil {
+			n.steering.give(root, 0)
+		}
 		n.applyRoot(root)
 	}
 	if err != nil {
@@ -157,7 +162,7 @@ func control(p *steer.Plan, root cid.Cid, size int64, req ControlRequest) error 
 				p.Remove(t.ID)
 			}
 		}
-		return nil
+		return p.SetRoot(root, size, steer.Change{LimitDown: new(int64)})
 	}
 	return p.SetRoot(root, size, req.Change)
 }

@@ -98,9 +98,10 @@ func (n *Node) rootInfo(root cid.Cid) Transfer {
 		case r.Rested:
 			t.State = "resting"
 		}
-		t.LimitUp, t.LimitDown, t.Goal = r.LimitUp, r.LimitDown, p.Goal(root)
+		t.LimitUp, t.Goal = r.LimitUp, p.Goal(root)
 		t.Sent, t.Seconds = r.Sent, r.Seconds
 	})
+	t.LimitDown = n.steering.limitDown(root)
 	t.RateIn, t.RateOut = n.flows.rates(root)
 	for _, u := range n.server.Uploads() {
 		if u.Root == root && u.Wants > 0 {

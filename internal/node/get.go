@@ -134,6 +134,7 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 		return Got{}, err
 	}
 	defer n.steering.done(t.ID)
+	defer n.steering.give(ref.root, 0)
 	return n.carry(ctx, t.ID, ref, req, progress)
 }
 

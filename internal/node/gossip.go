@@ -45,7 +45,7 @@ func (g *gossip) serves(s *swap.Server) {
 // How a transfer tries whom it heard of: tryAtOnce every gossipLook, until
 // enoughPeers are connected or are being tried.
 const (
-	gossipLook  = time.Second
+	gossipLook  = 250 * time.Millisecond
 	tryAtOnce   = 4
 	enoughPeers = 32
 )

@@ -35,8 +35,9 @@ type steering struct {
 	may       []int         // tasks that may run
 	turned    chan struct{} // closed and replaced when may or a task changed
 	throttles map[cid.Cid]*swap.Throttle
-	live      map[int]*fetch // of the tasks that run
-	override  steer.Change   // the limits of this run's command line, until they are changed
+	given     map[cid.Cid]int64 // limits down that a command brought, which hold as long as it
+	live      map[int]*fetch    // of the tasks that run
+	override  steer.Change      // the limits of this run's command line, until they are changed
 }
 
 // openSteering reads what earlier runs left. What cannot be read is left out, and
@@ -44,7 +45,7 @@ type steering struct {
 func openSteering(path string, brief bool) (*steering, error) {
 	s := &steering{
 		path: path, plan: steer.New(), turned: make(chan struct{}),
-		throttles: make(map[cid.Cid]*swap.Throttle), live: make(map[int]*fetch),
+		throttles: make(map[cid.Cid]*swap.Throttle), given: make(map[cid.Cid]int64), live: make(map[int]*fetch),
 	}
 	text, err := readBounded(path, steer.MaxFile)
 	if err == nil {
@@ -112,7 +113,7 @@ func (s *steering) look(f func(p *steer.Plan)) {
 func (s *steering) turn() {
 	s.may = s.plan.Arrange(time.Now())
 	for root, t := range s.throttles {
-		if r := swap.Rate(s.plan.Root(root).LimitDown); t.Rate() != r {
+		if r := s.down(root); t.Rate() != r {
 			t.Set(r)
 		}
 	}
@@ -145,10 +146,36 @@ func (s *steering) throttle(root cid.Cid) *swap.Throttle {
 	defer s.mu.Unlock()
 	t := s.throttles[root]
 	if t == nil {
-		t = swap.NewThrottle(swap.Rate(s.plan.Root(root).LimitDown))
+		t = swap.NewThrottle(s.down(root))
 		s.throttles[root] = t
 	}
 	return t
+}
+
+// down bounds what is fetched of a root, beside the node's limit. s.mu is held.
+func (s *steering) down(root cid.Cid) swap.Rate {
+	if limit, ok := s.given[root]; ok {
+		return swap.Rate(limit)
+	}
+	return swap.Rate(s.plan.Root(root).LimitDown)
+}
+
+// limitDown is what bounds what is fetched of a root; 0 is no limit.
+func (s *steering) limitDown(root cid.Cid) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.down(root))
+}
+
+// give lets a limit down hold for a root until the command ends that brought it;
+// 0 takes it back.
+func (s *steering) give(root cid.Cid, limit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.given, root); limit > 0 {
+		s.given[root] = limit
+	}
+	s.turn()
 }
 
 // state is what a task does, whether it may run, and when to look again; ok is

@@ -161,7 +161,8 @@ type GetRequest struct {
 	// under its own name.
 	Path  string `json:"path"`
 	Force bool   `json:"force,omitempty"` // replace another file at that place
-	// Limit is bytes a second for this CID until it is here; 0 means what is set.
+	// Limit is bytes a second for this CID until it is here or the command ends; 0
+	// means what is set.
 	Limit int64 `json:"limit,omitempty"`
 	// Wait is how long to look for a provider before giving up with not found;
 	// 0 means the default of 60 seconds.
