@@ -149,7 +149,9 @@ func (g *gossip) follow(ctx context.Context, root cid.Cid, s *swap.Session) {
 	tried := make(map[peer.ID]bool)
 	for pause(ctx, gossipLook) {
 		peers := s.Peers()
-		g.judge(peers, root, tried)
+		for _, id := range g.judge(peers, root, tried) {
+			s.Forget(id)
+		}
 		for _, p := range g.next(root, s.State(), tried) {
 			if !slices.ContainsFunc(peers, func(known swap.PeerStats) bool { return known.ID == p.ID }) {
 				s.AddPeer(p, sourceSwarm)
@@ -179,9 +181,10 @@ func (g *gossip) next(root cid.Cid, s swap.SessionState, tried map[peer.ID]bool)
 	return out
 }
 
-// judge looks what became of those who were tried. That somebody is there, his
-// presence says.
-func (g *gossip) judge(peers []swap.PeerStats, root cid.Cid, tried map[peer.ID]bool) {
+// judge looks what became of those who were tried, and returns those who are out of
+// reach: a stranger's word is worth one attempt. That somebody is there, his presence
+// says.
+func (g *gossip) judge(peers []swap.PeerStats, root cid.Cid, tried map[peer.ID]bool) (gone []peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := g.swarms[root]
@@ -194,11 +197,15 @@ func (g *gossip) judge(peers []swap.PeerStats, root cid.Cid, tried map[peer.ID]b
 			delete(tried, p.ID)
 		case swap.PeerWaiting, swap.PeerFailed, swap.PeerBanned:
 			delete(tried, p.ID)
+			if len(p.Sources) == 1 { // nobody else named it
+				gone = append(gone, p.ID)
+			}
 			if m != nil {
 				m.Failed(p.ID)
 			}
 		}
 	}
+	return gone
 }
 
 // add adds what was refused to counts by the reason.

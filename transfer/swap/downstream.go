@@ -96,7 +96,7 @@ func (p *downstream) again(err error) bool {
 	if errors.Is(err, wire.ErrProtocol) && !p.banned {
 		p.ban(err.Error())
 	}
-	if s.closed || p.banned {
+	if s.closed || p.banned || p.forgotten() {
 		p.started = false
 		return false
 	}
@@ -120,7 +120,7 @@ func (p *downstream) again(err error) bool {
 		timer.Stop()
 	}
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || p.forgotten() {
 		p.started = false
 		return false
 	}
@@ -131,6 +131,9 @@ func (p *downstream) again(err error) bool {
 	}
 	return true
 }
+
+// forgotten reports whether the session knows of the peer no more. s.mu is held.
+func (p *downstream) forgotten() bool { return p.s.peers[p.id] != p }
 
 // attempt opens a stream and uses it until it ends; the error says why it did.
 func (p *downstream) attempt() error {

@@ -158,6 +158,19 @@ func (s *Session) AddPeer(info peer.AddrInfo, source string) bool {
 	return !known
 }
 
+// Forget ends the attempts to reach a peer that is not connected, as if it had never
+// been added. One that is banned stays so.
+func (s *Session) Forget(id peer.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.peers[id]
+	if p == nil || p.status != PeerQueued && p.status != PeerWaiting && p.status != PeerFailed {
+		return
+	}
+	delete(s.peers, id)
+	s.queue = slices.DeleteFunc(s.queue, func(q *downstream) bool { return q == p })
+}
+
 // forgetFailed makes room by forgetting a peer that was given up.
 func (s *Session) forgetFailed() bool {
 	for id, p := range s.peers {
