@@ -140,6 +140,7 @@ func TestQueue(t *testing.T) {
 			t.Errorf("queued: %+v", x)
 		}
 	}
+	b.do(nil, "get", s[1].Cid, "-o", out(1), "--queue") // again: that changes nothing
 	b.becomes(nobodysCid, "waiting")
 	waitFor(t, "2 MiB to arrive", func() bool { return written(out(0)+".part") >= 2<<20 })
 	if second := b.transfers()[s[1].Cid]; second.State != "queued" {

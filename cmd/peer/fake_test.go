@@ -70,7 +70,7 @@ func (f *fakeNode) Status(context.Context) (node.Status, error) {
 	return node.Status{
 		Identity: fakeIdentity, UptimeSeconds: 3723, Peers: 12, TablePeers: 9, OverlayServer: true,
 		Reachability: "private", Why: []string{"AutoNAT: no address could be dialled back"},
-		Shares: 3, SharedBytes: 5 << 30, OwnedBytes: 1 << 20, Transfers: 1, BytesIn: 1 << 31, BytesOut: 7 << 20, RateIn: 1e6, RateOut: 2048,
+		Shares: 3, SharedBytes: 5 << 30, OwnedBytes: 1 << 20, Transfers: 1, Waiting: 2, Settings: node.Settings{LimitUp: 1 << 20}, BytesIn: 1 << 31, BytesOut: 7 << 20, RateIn: 1e6, RateOut: 2048,
 		Repo: "/home/me/.local/share/ringswap", Notices: []string{"the disk is nearly full\x1b[31m"},
 	}, nil
 }

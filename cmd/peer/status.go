@@ -31,6 +31,14 @@ func status(ctx context.Context, in *invocation) error {
 	})
 }
 
+func transferCounts(st node.Status) string {
+	s := fmt.Sprintf("%d running", st.Transfers)
+	if st.Waiting > 0 {
+		s += fmt.Sprintf(", %d waiting (peer transfers)", st.Waiting)
+	}
+	return s
+}
+
 func printStatus(w io.Writer, st node.Status) {
 	role := "only asks (it does not answer lookups of others)"
 	if st.OverlayServer {
@@ -51,7 +59,8 @@ func printStatus(w io.Writer, st node.Status) {
 	}
 	t.row("reachable", orDash(reach))
 	t.row("shares", fmt.Sprintf("%d (%s); %s kept in the repo", st.Shares, size(st.SharedBytes), size(st.OwnedBytes)))
-	t.row("transfers", fmt.Sprint(st.Transfers))
+	t.row("transfers", transferCounts(st))
+	t.row("limits", "up "+limitText(st.Settings.LimitUp)+"; down "+limitText(st.Settings.LimitDown))
 	t.row("sent", size(st.BytesOut)+", now "+rate(st.RateOut))
 	t.row("received", size(st.BytesIn)+", now "+rate(st.RateIn))
 	t.flush()

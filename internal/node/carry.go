@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringswap/internal/steer"
+	"ringswap/transfer/swap"
 )
 
 // carrier brings one task to its end, in as many runs as it takes: it is held back
@@ -136,7 +137,7 @@ func (n *Node) runTask(t steer.Task) {
 // noteFailure writes down why a task of the queue did not come to its end.
 func (n *Node) noteFailure(id int, err error) error {
 	e := AsError(err)
-	again := e.Kind == KindNotFound || e.Kind == KindTimeout
+	again := errors.Is(err, swap.ErrNoProviders)
 	n.log.Info("a transfer of the queue failed", "task", id, "again", again, "err", err)
 	return n.steering.update(func(p *steer.Plan) error {
 		p.Failed(time.Now(), id, again, e.Error(), e.Try)

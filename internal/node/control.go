@@ -45,7 +45,7 @@ func upRate(limit int64) swap.Rate {
 	return swap.Rate(limit)
 }
 
-// Enqueue implements [Service].
+// Enqueue implements [Service]. What is in the queue already is not put there again.
 func (n *Node) Enqueue(ctx context.Context, req GetRequest) (Transfer, error) {
 	ref, err := parsePath(req.Ref)
 	if err != nil {
@@ -54,43 +54,43 @@ func (n *Node) Enqueue(ctx context.Context, req GetRequest) (Transfer, error) {
 	if !filepath.IsAbs(req.Path) {
 		return Transfer{}, usage("the path %q is not absolute", req.Path)
 	}
-	t, err := n.ask(ref, req, false)
+	t, isNew, err := n.ask(ref, req, false)
 	if err != nil {
 		return Transfer{}, err
 	}
-	if !n.cfg.Brief {
+	if isNew && !n.cfg.Brief {
 		n.runTask(t)
 	}
 	return n.taskInfo(time.Now(), t.ID), ctx.Err()
 }
 
-// ask puts a transfer into the plan. Who asks for a root wants it: a pause ends.
-func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, err error) {
+// ask puts a transfer into the plan, and reports whether it is new there. Who asks
+// for a root wants it: a pause ends.
+func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew bool, err error) {
+	if req.Limit < 0 || req.Limit > steer.MaxRate {
+		return t, false, usage("a limit of %d bytes a second is not possible", req.Limit)
+	}
 	err = n.steering.update(func(p *steer.Plan) (err error) {
-		if r := p.Root(ref.root); r.Paused {
-			if err := p.Resume(ref.root); err != nil {
-				return err
-			}
-		}
-		if req.Limit > 0 && !brief {
-			if err := p.SetRoot(ref.root, 0, steer.Change{LimitDown: &req.Limit}); err != nil {
-				return err
-			}
-		}
-		t, err = p.Add(steer.Task{
+		t, isNew, err = p.Add(steer.Task{
 			Root: ref.root, Name: ref.shown(), Added: time.Now().UTC().Truncate(time.Second), Brief: brief,
 			Request: steer.Request{Ref: req.Ref, Path: req.Path, Force: req.Force, Wait: req.Wait},
 		})
+		if err == nil && (p.Root(ref.root).Paused || !isNew) {
+			err = p.Resume(ref.root)
+		}
+		if err == nil && req.Limit > 0 && !brief {
+			err = p.SetRoot(ref.root, 0, steer.Change{LimitDown: &req.Limit})
+		}
 		return err
 	})
 	if err != nil && (!brief || !errors.Is(err, errUnsaved)) {
-		return t, steerFailure(err, "the transfer of "+ref.root.String())
+		return t, false, steerFailure(err, "the transfer of "+ref.root.String())
 	}
 	if brief && req.Limit > 0 {
 		n.steering.give(ref.root, req.Limit)
 	}
 	n.applyRoot(ref.root)
-	return t, nil
+	return t, isNew, nil
 }
 
 // Control implements [Service].

@@ -206,6 +206,7 @@ func notFound(root cid.Cid, why string) error {
 	return &Error{
 		Kind: KindNotFound, What: "no provider of " + root.String() + " was found", Why: why,
 		Try: "is the sharing peer running? Then use the whole link it printed, or see: peer providers " + root.String(),
+		Err: swap.ErrNoProviders,
 	}
 }
 

@@ -95,7 +95,7 @@ func (f *fetch) failed(err error) error {
 	case errors.Is(err, transfer.ErrExists):
 		return failure(KindFailed, err, "the same command with --force, which replaces what is there, or with another -o PATH", "%s is not written", root)
 	case errors.Is(err, transfer.ErrInUse):
-		return failure(KindFailed, err, "peer swarm "+root.String(), "%s is not written", root)
+		return failure(KindFailed, err, "peer transfers, to see what fetches it, and peer cancel "+root.String(), "%s is not written", root)
 	case errors.Is(err, context.Canceled):
 		return failure(KindInterrupted, err, "the same command again resumes it", "the transfer of %s was interrupted", root)
 	}
@@ -114,7 +114,7 @@ func (f *fetch) notFound() error {
 		return notFound(root, why)
 	}
 	if why, try := f.node.onlyStrangers(context.Background()); why != "" {
-		return &Error{Kind: KindNotFound, What: "no provider of " + root.String() + " was found", Why: why, Try: try}
+		return &Error{Kind: KindNotFound, What: "no provider of " + root.String() + " was found", Why: why, Try: try, Err: swap.ErrNoProviders}
 	}
 	if len(f.node.net.host.Network().Peers()) == 0 {
 		return notFound(root, "this node is connected to nobody")
@@ -129,7 +129,7 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 	if err != nil {
 		return Got{}, err
 	}
-	t, err := n.ask(ref, req, true)
+	t, _, err := n.ask(ref, req, true)
 	if err != nil {
 		return Got{}, err
 	}

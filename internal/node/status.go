@@ -38,8 +38,8 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Identity: id, Repo: n.cfg.Repo, UptimeSeconds: time.Since(n.started).Seconds(),
 		Peers:        len(n.net.host.Network().Peers()),
 		Reachability: string(verdict.State), Why: verdict.Reasons,
-		Transfers: n.transfers.count(),
-		BytesIn:   moved.Received, BytesOut: moved.Sent,
+		Transfers: n.transfers.count(), Waiting: n.steering.waiting(), Settings: n.steering.settings(),
+		BytesIn: moved.Received, BytesOut: moved.Sent,
 		RateIn: float64(n.meter.rateIn.Load()), RateOut: float64(n.meter.rateOut.Load()),
 		Notices: n.notices.all(),
 	}

@@ -262,6 +262,13 @@ func (s *steering) settings() steer.Settings {
 	return s.override.To(s.plan.Settings())
 }
 
+// waiting is how many tasks do not run.
+func (s *steering) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.plan.Tasks()) - len(s.may)
+}
+
 // set changes the settings. What the command line said of this run holds until it
 // is changed.
 func (s *steering) set(c steer.Change) error {

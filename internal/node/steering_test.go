@@ -108,7 +108,7 @@ func TestAwait(t *testing.T) {
 	}
 	add := func() (id int) {
 		if err := s.update(func(p *steer.Plan) error {
-			task, err := p.Add(steer.Task{Root: testCid(t), Request: steer.Request{Path: "/x"}})
+			task, _, err := p.Add(steer.Task{Root: testCid(t), Brief: true})
 			id = task.ID
 			return err
 		}); err != nil {

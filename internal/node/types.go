@@ -91,6 +91,8 @@ type Status struct {
 	SharedBytes  int64             `json:"shared_bytes"`
 	OwnedBytes   int64             `json:"owned_bytes"` // on disk in the repo
 	Transfers    int               `json:"transfers"`   // downloads running
+	Waiting      int               `json:"waiting"`     // transfers that do not run: queued, paused, failed
+	Settings     Settings          `json:"settings"`    // limits and goals in force
 	BytesIn      int64             `json:"bytes_in"`
 	BytesOut     int64             `json:"bytes_out"`
 	RateIn       float64           `json:"rate_in"` // bytes a second

@@ -92,7 +92,7 @@ func Decode(b []byte) (*Plan, error) {
 			return nil, fmt.Errorf("%w: a transfer to %q", ErrDamaged, t.Path)
 		}
 		t.Root = root
-		if _, err := p.Add(t.Task); err != nil {
+		if _, _, err := p.Add(t.Task); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 	}

@@ -28,9 +28,9 @@ func ptr[T any](v T) *T { return &v }
 
 func add(t testing.TB, p *Plan, name string) int {
 	t.Helper()
-	task, err := p.Add(Task{Root: root(t, name), Name: name, Request: Request{Ref: root(t, name).String(), Path: "/tmp/" + name}, Added: epoch})
-	if err != nil {
-		t.Fatal(err)
+	task, isNew, err := p.Add(Task{Root: root(t, name), Name: name, Request: Request{Ref: root(t, name).String(), Path: "/tmp/" + name}, Added: epoch})
+	if err != nil || !isNew {
+		t.Fatalf("new: %v, %v", isNew, err)
 	}
 	return task.ID
 }
@@ -111,10 +111,25 @@ func TestHold(t *testing.T) {
 	p.Hold()
 	must(t, p.Set(Change{AtOnce: ptr(1)}))
 	add(t, p, "a")
-	b, err := p.Add(Task{Root: root(t, "b"), Brief: true})
+	b, _, err := p.Add(Task{Root: root(t, "b"), Brief: true})
 	must(t, err)
 	if run := p.Arrange(epoch); !slices.Equal(run, []int{b.ID}) {
 		t.Errorf("%v run, want %d", run, b.ID)
+	}
+}
+
+// What is in the queue is not put there twice; two commands may wait for the same.
+func TestAddTwice(t *testing.T) {
+	p := New()
+	id := add(t, p, "a")
+	again, isNew, err := p.Add(p.Tasks()[0])
+	if again.ID != id || isNew || err != nil {
+		t.Errorf("added again: %+v, %v, %v", again, isNew, err)
+	}
+	for range 2 {
+		if _, isNew, err := p.Add(Task{Root: root(t, "a"), Brief: true}); !isNew || err != nil {
+			t.Errorf("brief: %v, %v", isNew, err)
+		}
 	}
 }
 
@@ -197,7 +212,7 @@ func somePlan(t testing.TB) *Plan {
 
 func TestFile(t *testing.T) {
 	p := somePlan(t)
-	if _, err := p.Add(Task{Root: root(t, "brief"), Brief: true}); err != nil {
+	if _, _, err := p.Add(Task{Root: root(t, "brief"), Brief: true}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := p.Encode()
@@ -257,7 +272,9 @@ func TestAnything(t *testing.T) {
 			pick := func() Task { return ids[rng.IntN(len(ids))] }
 			switch k := rng.IntN(8); {
 			case k <= 1 || len(ids) == 0:
-				add(t, p, string(rune('a'+rng.IntN(20))))
+				name := string(rune('a' + rng.IntN(20)))
+				_, _, err := p.Add(Task{Root: root(t, name), Request: Request{Path: "/tmp/" + name}, Brief: rng.IntN(4) == 0})
+				must(t, err)
 			case k == 2:
 				n := rng.IntN(4)
 				lowered = true

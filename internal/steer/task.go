@@ -56,15 +56,23 @@ const (
 	Failed  State = "failed"  // it is not
 )
 
-// Add puts a task at the end of the queue and returns it with its ID.
-func (p *Plan) Add(t Task) (Task, error) {
+// Add puts a task at the end of the queue and returns it with its ID. If one that
+// is not brief does the same already, it returns that instead: isNew is false then.
+func (p *Plan) Add(t Task) (added Task, isNew bool, err error) {
+	if !t.Brief {
+		for _, o := range p.tasks {
+			if !o.Brief && o.Root == t.Root && o.Ref == t.Ref && o.Path == t.Path {
+				return *o, false, nil
+			}
+		}
+	}
 	if len(p.tasks) >= MaxTasks {
-		return t, ErrFull
+		return t, false, ErrFull
 	}
 	p.last++
 	t.ID, t.running = p.last, false
 	p.tasks = append(p.tasks, &t)
-	return t, nil
+	return t, true, nil
 }
 
 // Remove takes a task out, done or not.
