@@ -214,16 +214,16 @@ func (r *records) restore(now time.Time, s record.Snapshot) int {
 	return taken
 }
 
-// Records copies the records that this node keeps for others and that have not
+// Snapshot copies the records that this node keeps for others and that have not
 // expired. It may be called at any time, also after Leave.
-func (m *Machine) Records() record.Snapshot {
+func (m *Machine) Snapshot() record.Snapshot {
 	return record.Save(m.now, m.records.providers, m.records.values)
 }
 
-// RestoreRecords takes back what Records gave, before the first Step. Records are
+// Restore takes back what Snapshot gave, before the first Step. Records are
 // checked as if they had just come from their provider or publisher; what does
 // not pass, or has expired, is left out. It returns how many were taken.
-func (m *Machine) RestoreRecords(now time.Time, s record.Snapshot) int {
+func (m *Machine) Restore(now time.Time, s record.Snapshot) int {
 	m.now = m.clock.Advance(now)
 	return m.records.restore(now, s)
 }

@@ -82,7 +82,7 @@ func (k *keepers) owners(key overlay.Key) []*overlaytest.Node {
 
 // holds reports whether a node keeps a provider record, and a value, of key.
 func holds(n *overlaytest.Node, key overlay.Key) (provider, value bool) {
-	s := n.Machine.(*chord.Machine).Records()
+	s := n.Machine.(*chord.Machine).Snapshot()
 	for _, p := range s.Providers {
 		provider = provider || p.Key == key.ID()
 	}
@@ -111,7 +111,7 @@ func TestViewCounts(t *testing.T) {
 	k.fill(k.Nodes()[0], 20)
 	for _, n := range k.Nodes() {
 		m := n.Machine.(*chord.Machine)
-		v, s := m.View(), m.Records()
+		v, s := m.View(), m.Snapshot()
 		keys := make(map[overlay.ID]bool)
 		for _, p := range s.Providers {
 			keys[p.Key] = true
@@ -364,10 +364,10 @@ func TestRecordFlood(t *testing.T) {
 		}
 		ask(c, &chord.HandOverRequest{Providers: list})
 	}
-	if got := len(m.Records().Providers); got != 3 {
+	if got := len(m.Snapshot().Providers); got != 3 {
 		t.Errorf("%d providers of the first key", got)
 	}
-	for _, p := range m.Records().Providers {
+	for _, p := range m.Snapshot().Providers {
 		if p.Provider.ID == overlaytest.Contact(1000).ID {
 			t.Error("hearsay pushed out a provider")
 		}
@@ -379,7 +379,7 @@ func TestRecordFlood(t *testing.T) {
 		ask(c, &chord.AddProviderRequest{Key: key, Provider: &c})
 		ask(c, &chord.PutValueRequest{Value: &chord.ValueRecord{Key: key, Value: []byte("v")}})
 	}
-	s := m.Records()
+	s := m.Snapshot()
 	keys := make(map[overlay.ID]bool)
 	for _, p := range s.Providers {
 		keys[p.Key] = true
@@ -404,7 +404,7 @@ func TestRecordsRestart(t *testing.T) {
 	if holder == from {
 		holder = k.owners(key)[1]
 	}
-	s := holder.Machine.(*chord.Machine).Records()
+	s := holder.Machine.(*chord.Machine).Snapshot()
 	m, err := chord.New(chord.Config{
 		Self: holder.Contact, Server: true, Rand: rand.New(rand.NewPCG(1, 1)),
 		Records: chord.RecordConfig{Validator: anyValue{}},
@@ -412,7 +412,7 @@ func TestRecordsRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.RestoreRecords(k.Now(), s); got != 2 {
+	if got := m.Restore(k.Now(), s); got != 2 {
 		t.Errorf("%d records restored, want 2", got)
 	}
 }

@@ -87,7 +87,7 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew boo
 		return t, false, steerFailure(err, "the transfer of "+ref.root.String())
 	}
 	if brief && req.Limit > 0 {
-		n.steering.give(ref.root, req.Limit)
+		n.steering.limitForCommand(ref.root, req.Limit)
 	}
 	n.applyRoot(ref.root)
 	return t, isNew, nil
@@ -123,7 +123,7 @@ func (n *Node) Control(ctx context.Context, req ControlRequest) ([]Transfer, err
 	}
 	for _, root := range roots {
 		if req.Change.LimitDown != nil {
-			n.steering.give(root, 0)
+			n.steering.limitForCommand(root, 0)
 		}
 		n.applyRoot(root)
 	}

@@ -61,13 +61,13 @@ func (n *Node) tasksOf(roots []cid.Cid) []Transfer {
 
 // taskInfo is how a task stands; the zero Transfer if it has just ended.
 func (n *Node) taskInfo(now time.Time, id int) Transfer {
-	task, state, _, _, ok := n.steering.state(id)
+	task, ok := n.steering.task(id)
 	if !ok {
 		return Transfer{}
 	}
 	t := n.rootInfo(task.Root)
-	t.Name, t.Path, t.State, t.Queued, t.Why, t.Try = task.Name, task.Path, string(state), !task.Brief, task.Why, task.Try
-	if state == steer.Waiting {
+	t.Name, t.Path, t.State, t.Queued, t.Why, t.Try = task.Name, task.Path, string(task.state), !task.Brief, task.Why, task.Try
+	if task.state == steer.Waiting {
 		t.Again = max(0, task.Again.Sub(now).Seconds())
 	}
 	if f := n.steering.fetching(id); f != nil {

@@ -49,7 +49,7 @@ func (n *Node) recall() {
 	}
 	n.net.memory = m
 	if count := len(kept.Providers) + len(kept.Values); count > 0 {
-		taken := n.net.overlay.restore(time.Now(), kept)
+		taken := n.net.overlay.Restore(time.Now(), kept)
 		n.log.Info("records of the last run", "kept", count, "taken", taken)
 	}
 }
@@ -59,7 +59,7 @@ func (n *Node) keepMemory(ctx context.Context) error {
 	for wait := firstSave; pause(ctx, wait); wait = saveEvery {
 		var met []overlay.Contact
 		var kept record.Snapshot
-		if n.net.inspect(ctx, func(o routing) { met, kept = o.contacts(), o.snapshot() }) == nil {
+		if n.net.inspect(ctx, func(o routing) { met, kept = o.Contacts(), o.Snapshot() }) == nil {
 			n.memorize(met, kept)
 		}
 	}

@@ -87,7 +87,7 @@ func (n *Node) runNetwork() {
 // closeNetwork ends what openNetwork started; the overlay has said good-bye.
 func (n *Node) closeNetwork() error {
 	if n.net.ran {
-		n.memorize(n.net.overlay.contacts(), n.net.overlay.snapshot())
+		n.memorize(n.net.overlay.Contacts(), n.net.overlay.Snapshot())
 	}
 	var errs []error
 	if n.net.transport != nil {

@@ -31,8 +31,8 @@ type routing interface {
 	// role is the number of nodes in the routing state, and whether this node
 	// answers requests.
 	role() (entries int, server bool)
-	// contacts are the nodes worth remembering, the best first.
-	contacts() []overlay.Contact
+	// Contacts are the nodes worth remembering, the best first.
+	Contacts() []overlay.Contact
 	// view fills in what the overlay knows of itself and its place.
 	view(now time.Time, r *Ring)
 	// refused counts the messages that the machine refused, by the reason's text;
@@ -40,11 +40,11 @@ type routing interface {
 	// message is malformed.
 	refused() map[string]uint64
 	reason(err error) error
-	// snapshot is what the node keeps for others: laptops come and go all day, and
-	// what they keep need not go with them. restore takes it back before the first
+	// Snapshot is what the node keeps for others: laptops come and go all day, and
+	// what they keep need not go with them. Restore takes it back before the first
 	// step and returns how many records were taken.
-	snapshot() record.Snapshot
-	restore(now time.Time, kept record.Snapshot) int
+	Snapshot() record.Snapshot
+	Restore(now time.Time, kept record.Snapshot) int
 
 	// left is the distance from a node to a key, as the overlay measures it.
 	left(at, key overlay.ID) overlay.ID

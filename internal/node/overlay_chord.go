@@ -5,7 +5,6 @@ import (
 
 	"ringswap/chord"
 	"ringswap/overlay"
-	"ringswap/overlay/record"
 )
 
 // chordRouting is Chord as a node uses it.
@@ -24,10 +23,9 @@ func newChord(cfg Config, self overlay.Contact) (routing, error) {
 	return chordRouting{m, bits}, err
 }
 
-func (c chordRouting) core() overlay.Machine       { return c.Machine }
-func (chordRouting) codec() overlay.Codec          { return chord.Codec{} }
-func (chordRouting) protocol() string              { return "chord/1.0.0" }
-func (c chordRouting) contacts() []overlay.Contact { return c.Contacts() }
+func (c chordRouting) core() overlay.Machine { return c.Machine }
+func (chordRouting) codec() overlay.Codec    { return chord.Codec{} }
+func (chordRouting) protocol() string        { return "chord/1.0.0" }
 
 // left is the way clockwise: a key belongs to the first node at or after it.
 func (chordRouting) left(at, key overlay.ID) overlay.ID { return key.Sub(at) }
@@ -93,9 +91,3 @@ func interval(bits int, d overlay.ID) (row, digit int, from overlay.ID) {
 
 func (c chordRouting) refused() map[string]uint64 { return c.View().Refused }
 func (chordRouting) reason(err error) error       { return oneOf(chord.Reasons(), err) }
-
-func (c chordRouting) snapshot() record.Snapshot { return c.Records() }
-
-func (c chordRouting) restore(now time.Time, kept record.Snapshot) int {
-	return c.RestoreRecords(now, kept)
-}

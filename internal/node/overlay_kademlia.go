@@ -5,7 +5,6 @@ import (
 
 	"ringswap/kademlia"
 	"ringswap/overlay"
-	"ringswap/overlay/record"
 )
 
 // kademliaRouting is Kademlia as a node uses it.
@@ -19,7 +18,6 @@ func newKademlia(_ Config, self overlay.Contact) (routing, error) {
 func (k kademliaRouting) core() overlay.Machine            { return k.Machine }
 func (kademliaRouting) codec() overlay.Codec               { return kademlia.Codec{} }
 func (kademliaRouting) protocol() string                   { return "kad/1.0.0" }
-func (k kademliaRouting) contacts() []overlay.Contact      { return k.Contacts() }
 func (kademliaRouting) left(at, key overlay.ID) overlay.ID { return at.Xor(key) }
 
 // rejoin is rare: the machine itself keeps trying while it is alone, and its
@@ -49,12 +47,6 @@ func (k kademliaRouting) view(now time.Time, r *Ring) {
 		}
 		r.Buckets = append(r.Buckets, view)
 	}
-}
-
-func (k kademliaRouting) snapshot() record.Snapshot { return k.Snapshot() }
-
-func (k kademliaRouting) restore(now time.Time, kept record.Snapshot) int {
-	return k.Restore(now, kept)
 }
 
 // refused: Kademlia's machine refuses nothing that it counts.

@@ -61,7 +61,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 func (n *Node) Connections(ctx context.Context) ([]Connection, error) {
 	inTable := make(map[peer.ID]bool)
 	if err := n.net.inspect(ctx, func(o routing) {
-		for _, c := range o.contacts() {
+		for _, c := range o.Contacts() {
 			inTable[c.Peer] = true
 		}
 	}); err != nil {

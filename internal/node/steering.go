@@ -29,23 +29,23 @@ var (
 type steering struct {
 	path string
 
-	mu        sync.Mutex
-	plan      *steer.Plan
-	dirty     bool          // the file is not up to date
-	may       []int         // tasks that may run
-	turned    chan struct{} // closed and replaced when may or a task changed
-	throttles map[cid.Cid]*swap.Throttle
-	given     map[cid.Cid]int64 // limits down that a command brought, which hold as long as it
-	live      map[int]*fetch    // of the tasks that run
-	override  steer.Change      // the limits of this run's command line, until they are changed
+	mu            sync.Mutex
+	plan          *steer.Plan
+	dirty         bool          // the file is not up to date
+	allowed       []int         // tasks that may run
+	changed       chan struct{} // closed and replaced when allowed or a task changed
+	throttles     map[cid.Cid]*swap.Throttle
+	commandLimits map[cid.Cid]int64 // limits down that a command brought, which hold as long as it
+	live          map[int]*fetch    // of the tasks that run
+	override      steer.Change      // the limits of this run's command line, until they are changed
 }
 
 // openSteering reads what earlier runs left. What cannot be read is left out, and
 // put aside; the error says so, and the result is usable beside it.
 func openSteering(path string, brief bool) (*steering, error) {
 	s := &steering{
-		path: path, plan: steer.New(), turned: make(chan struct{}),
-		throttles: make(map[cid.Cid]*swap.Throttle), given: make(map[cid.Cid]int64), live: make(map[int]*fetch),
+		path: path, plan: steer.New(), changed: make(chan struct{}),
+		throttles: make(map[cid.Cid]*swap.Throttle), commandLimits: make(map[cid.Cid]int64), live: make(map[int]*fetch),
 	}
 	text, err := readBounded(path, steer.MaxFile)
 	if err == nil {
@@ -72,7 +72,7 @@ func (s *steering) update(f func(p *steer.Plan) error) error {
 	if err := f(s.plan); err != nil {
 		return err
 	}
-	s.turn()
+	s.arrange()
 	s.dirty = true
 	return s.save()
 }
@@ -82,7 +82,7 @@ func (s *steering) done(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan.Remove(id)
-	s.turn()
+	s.arrange()
 }
 
 // served lets f count what was given; that is written down later.
@@ -97,8 +97,8 @@ func (s *steering) served(f func(p *steer.Plan)) {
 func (s *steering) retry(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Equal(s.may, s.plan.Arrange(now)) {
-		s.turn()
+	if !slices.Equal(s.allowed, s.plan.Arrange(now)) {
+		s.arrange()
 	}
 }
 
@@ -109,16 +109,16 @@ func (s *steering) look(f func(p *steer.Plan)) {
 	f(s.plan)
 }
 
-// turn decides anew who runs. s.mu is held.
-func (s *steering) turn() {
-	s.may = s.plan.Arrange(time.Now())
+// arrange decides anew who runs. s.mu is held.
+func (s *steering) arrange() {
+	s.allowed = s.plan.Arrange(time.Now())
 	for root, t := range s.throttles {
 		if r := s.down(root); t.Rate() != r {
 			t.Set(r)
 		}
 	}
-	close(s.turned)
-	s.turned = make(chan struct{})
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // errUnsaved is wrapped when what was set could not be written down.
@@ -154,7 +154,7 @@ func (s *steering) throttle(root cid.Cid) *swap.Throttle {
 
 // down bounds what is fetched of a root, beside the node's limit. s.mu is held.
 func (s *steering) down(root cid.Cid) swap.Rate {
-	if limit, ok := s.given[root]; ok {
+	if limit, ok := s.commandLimits[root]; ok {
 		return swap.Rate(limit)
 	}
 	return swap.Rate(s.plan.Root(root).LimitDown)
@@ -167,24 +167,31 @@ func (s *steering) limitDown(root cid.Cid) int64 {
 	return int64(s.down(root))
 }
 
-// give lets a limit down hold for a root until the command ends that brought it;
+// limitForCommand lets a limit down hold for a root until the command ends that brought it;
 // 0 takes it back.
-func (s *steering) give(root cid.Cid, limit int64) {
+func (s *steering) limitForCommand(root cid.Cid, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if delete(s.given, root); limit > 0 {
-		s.given[root] = limit
+	if delete(s.commandLimits, root); limit > 0 {
+		s.commandLimits[root] = limit
 	}
-	s.turn()
+	s.arrange()
 }
 
-// state is what a task does, whether it may run, and when to look again; ok is
-// false if there is no such task any more.
-func (s *steering) state(id int) (t steer.Task, st steer.State, may bool, turned <-chan struct{}, ok bool) {
+// taskView is a task as it is at a moment.
+type taskView struct {
+	steer.Task
+	state   steer.State
+	allowed bool            // it may run
+	changed <-chan struct{} // closed when it is time to look again
+}
+
+// task looks at a task; ok is false if there is none any more.
+func (s *steering) task(id int) (v taskView, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok = s.plan.Task(id)
-	return t, s.plan.State(time.Now(), t), slices.Contains(s.may, id), s.turned, ok
+	t, ok := s.plan.Task(id)
+	return taskView{t, s.plan.State(time.Now(), t), slices.Contains(s.allowed, id), s.changed}, ok
 }
 
 // await returns when a task may run: nil, or errCancelled, or the error of ctx.
@@ -193,20 +200,20 @@ func (s *steering) await(ctx context.Context, id int, waits func(steer.State)) e
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		_, st, may, turned, ok := s.state(id)
+		t, ok := s.task(id)
 		switch {
 		case !ok:
 			return errCancelled
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case may:
+		case t.allowed:
 			return nil
 		}
 		if waits != nil {
-			waits(st)
+			waits(t.state)
 		}
 		select {
-		case <-turned:
+		case <-t.changed:
 		case <-tick.C:
 		case <-ctx.Done():
 		}
@@ -221,14 +228,14 @@ func (s *steering) run(ctx context.Context, id int) (run context.Context, done f
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		for {
-			_, _, may, turned, ok := s.state(id)
+			t, ok := s.task(id)
 			if !ok {
 				cancel(errCancelled)
-			} else if !may {
+			} else if !t.allowed {
 				cancel(errHeld)
 			}
 			select {
-			case <-turned:
+			case <-t.changed:
 			case <-run.Done():
 				return
 			}
@@ -266,7 +273,7 @@ func (s *steering) settings() steer.Settings {
 func (s *steering) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.plan.Tasks()) - len(s.may)
+	return len(s.plan.Tasks()) - len(s.allowed)
 }
 
 // set changes the settings. What the command line said of this run holds until it

@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ipfs/go-cid"
+
+	"ringswap/transfer"
+	"ringswap/transfer/dag"
+)
+
+// fetchAll gets every block below a root into the store.
+func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress func(Progress)) error {
+	m, err := dag.Build(ctx, root, keeping{f}, dag.Limits{})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	pace := newPace()
+	var done int64
+	return f.FetchChunks(ctx, transfer.ChunkRequest{
+		Chunks:  m.Chunks,
+		Missing: func(i int) bool { has, err := n.store.Has(m.Chunks[i].Cid); return err != nil || !has },
+		Deliver: func(i int, data []byte) error {
+			if err := n.store.PutVerified(m.Chunks[i].Cid, data); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done += int64(len(data))
+			if progress != nil && pace.due() {
+				progress(Progress{Phase: "fetching", Name: root.String(), Done: done, Total: m.Size, Peers: f.storeBlocks.session.State().Connected})
+			}
+			return nil
+		},
+	})
+}
+
+// keeping puts every node that it fetches into the store.
+type keeping struct{ *fetch }
+
+// Blocks implements dag.Blocks.
+func (k keeping) Blocks(ctx context.Context, cids []cid.Cid, each func(i int, data []byte) error) error {
+	return k.fetch.Blocks(ctx, cids, func(i int, data []byte) error {
+		if err := each(i, data); err != nil {
+			return err
+		}
+		return k.node.store.PutVerified(cids[i], data)
+	})
+}
