@@ -89,6 +89,49 @@ func TestSteeringATransfer(t *testing.T) {
 	w.fails(3, []string{"neither fetched nor shared", "peer transfers"}, b.repo, "pause", nobodysCid)
 }
 
+// A transfer that is cancelled ends its command, which says how to go on, and a
+// later one does.
+func TestCancel(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a", "--limit-up", "2MiB")
+	b := w.start("b", a.bootstrap()...)
+	path := w.file("file", "cancelled", 16<<20)
+	var s shared
+	a.do(&s, "share", path)
+	out := filepath.Join(w.dir, "out")
+	get, log := w.background(b.repo, "get", s.Cid, "-o", out)
+	waitFor(t, "2 MiB to arrive", func() bool { return written(out+".part") >= 2<<20 })
+	b.do(nil, "cancel", s.Cid)
+	_ = get.Wait()
+	if code := get.ProcessState.ExitCode(); code != 130 || !strings.Contains(log.String(), "peer cancel") || !strings.Contains(log.String(), "goes on where it was") {
+		t.Errorf("exit %d\n%s", code, log)
+	}
+	if _, ok := b.transfers()[s.Cid]; ok {
+		t.Error("it is still there")
+	}
+	a.do(nil, "limit", "--up", "0")
+	var g got
+	b.do(&g, "get", s.Cid, "-o", out)
+	w.sameFile(path, out)
+	if g.Resumed < 1<<20 {
+		t.Errorf("it resumed %d bytes", g.Resumed)
+	}
+}
+
+// A node that serves nobody is told why it waits.
+func TestFreeRiderIsTold(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a", "--limit-up", "256KiB")
+	giver := w.start("giver", a.bootstrap()...)
+	taker := w.start("taker", append(a.bootstrap(), "--limit-up", "none")...)
+	path := w.file("file", "free rider", 24<<20)
+	var s shared
+	a.do(&s, "share", path)
+	_, _ = w.background(giver.repo, "get", s.Cid, "-o", filepath.Join(w.dir, "given"))
+	_, log := w.background(taker.repo, "get", s.Cid, "-o", filepath.Join(w.dir, "taken"))
+	waitFor(t, "the taker to be told", func() bool { return strings.Contains(log.String(), "serves nobody; to change that: peer limit --up 0") })
+}
+
 // watches checks what is shown of a swarm in which one peer gives all.
 func (d *daemon) watches(cid, giver string) {
 	d.w.t.Helper()

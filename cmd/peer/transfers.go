@@ -28,6 +28,7 @@ Examples:
 
 func transfers(ctx context.Context, in *invocation) error {
 	return in.with(ctx, func(s *session) error {
+		s.sayIfTemporary()
 		heads := []string{"STATE", "DONE", "OF", "DOWN", "UP", "PEERS", "GIVEN", "RATIO", "FOR", "CID", "NAME", ""}
 		t := newTableOf(in, heads, transferRow)
 		if err := each(in, s.Transfers(ctx), t); err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"ringswap/transfer"
+	"ringswap/transfer/swap"
+	"ringswap/transfer/swap/wire"
 )
 
 // contributors are the peers whose bytes counted.
@@ -33,17 +35,13 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 		return w
 	}
 	w.running.Go(func() {
-		note := ""
+		looked, note := time.Time{}, ""
 		for {
-			p, state := f.progress(), f.storeBlocks.session.State()
-			if !state.Starving.IsZero() && time.Since(state.Starving) > 3*time.Second {
-				if note == "" {
-					note = f.node.lookingNote(ctx)
-				}
-				p.Note = note
-			} else {
-				note = ""
+			p := f.progress()
+			if time.Since(looked) >= noteEvery {
+				looked, note = time.Now(), f.note(ctx)
 			}
+			p.Note = note
 			progress(p)
 			if !pause(ctx, paceInterval) {
 				return
@@ -51,6 +49,41 @@ func (f *fetch) watch(ctx context.Context, progress func(Progress)) *watcher {
 		}
 	})
 	return w
+}
+
+// noteEvery is how often it is looked why a transfer does not come forward, and
+// notePatience for how long it must not have done so.
+const (
+	noteEvery    = time.Second
+	notePatience = 3 * time.Second
+)
+
+// note is what a person should know who waits: why nothing comes.
+func (f *fetch) note(ctx context.Context) string {
+	session := f.storeBlocks.session
+	if since := session.State().Starving; !since.IsZero() {
+		if time.Since(since) > notePatience {
+			return f.node.lookingNote(ctx)
+		}
+		return ""
+	}
+	holders, waiting := 0, 0
+	for _, p := range session.Peers() {
+		if p.Status != swap.PeerConnected || !p.Complete && p.Chunks == 0 {
+			continue
+		}
+		holders++
+		if p.Choke != nil && p.Choke.Reason == wire.ChokeCredit {
+			waiting++
+		}
+	}
+	switch {
+	case holders == 0 || waiting < holders:
+		return ""
+	case f.node.steering.settings().LimitUp == ServeNobody:
+		return "those who have it serve first who gives, and this node serves nobody; to change that: peer limit --up 0"
+	}
+	return "those who have it serve first who gives; this node gets more as it gives what it has"
 }
 
 func (w *watcher) stop() {
