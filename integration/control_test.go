@@ -66,7 +66,10 @@ func TestSteeringATransfer(t *testing.T) {
 	}
 	waitFor(t, "the pause to be shown", func() bool { return strings.Contains(log.String(), "peer resume "+s.Cid) })
 	before := written(out + ".part")
-	if x = b.transfers()[s.Cid]; x.LimitDown != 1<<20 {
+	if x = b.transfers()[s.Cid]; x.Done < 4<<20 || x.Size != 48<<20 {
+		t.Errorf("what came before the pause is not shown: %+v", x)
+	}
+	if x.LimitDown != 1<<20 {
 		t.Errorf("the limit that was set is gone: %+v", x)
 	}
 	if b.transfers()[s.Cid].State != "paused" {

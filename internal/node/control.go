@@ -70,7 +70,11 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew boo
 	if req.Limit < 0 || req.Limit > steer.MaxRate {
 		return t, false, usage("a limit of %d bytes a second is not possible", req.Limit)
 	}
-	err = n.steering.update(func(p *steer.Plan) (err error) {
+	change := n.steering.update
+	if brief {
+		change = n.steering.updateBriefly // a command should not wait for the disk
+	}
+	err = change(func(p *steer.Plan) (err error) {
 		t, isNew, err = p.Add(steer.Task{
 			Root: ref.root, Name: ref.shown(), Added: time.Now().UTC().Truncate(time.Second), Brief: brief,
 			Request: steer.Request{Ref: req.Ref, Path: req.Path, Force: req.Force, Wait: req.Wait},
@@ -83,7 +87,7 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew boo
 		}
 		return err
 	})
-	if err != nil && (!brief || !errors.Is(err, errUnsaved)) {
+	if err != nil {
 		return t, false, steerFailure(err, "the transfer of "+ref.root.String())
 	}
 	if brief && req.Limit > 0 {

@@ -70,10 +70,8 @@ func (n *Node) taskInfo(now time.Time, id int) Transfer {
 	if task.state == steer.Waiting {
 		t.Again = max(0, task.Again.Sub(now).Seconds())
 	}
-	if f := n.steering.fetching(id); f != nil {
-		p := f.progress()
-		t.Done, t.Size, t.Peers = p.Done, p.Total, p.Peers
-	}
+	p := n.steering.progress(id)
+	t.Done, t.Size, t.Peers = p.Done, p.Total, p.Peers
 	return t
 }
 

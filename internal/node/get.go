@@ -37,8 +37,7 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 		return Got{}, err
 	}
 	defer f.close()
-	n.steering.runs(c.id, f)
-	defer n.steering.runs(c.id, nil)
+	defer n.steering.runs(c.id, f)()
 	defer func() { c.gave(f.contributors()) }()
 	batch, err := n.store.Begin()
 	if err != nil {
@@ -101,7 +100,7 @@ func (n *Node) keepFetched(ctx context.Context, of cid.Cid, root store.Root) err
 	if err := n.keepRoot(ctx, root); err != nil {
 		return err
 	}
-	return n.steering.update(func(p *steer.Plan) error {
+	return n.steering.updateBriefly(func(p *steer.Plan) error {
 		p.Fetched(root.Cid)
 		return p.SetRoot(of, 0, steer.Change{LimitDown: new(int64)})
 	})

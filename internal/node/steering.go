@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -37,15 +39,17 @@ type steering struct {
 	throttles     map[cid.Cid]*swap.Throttle
 	commandLimits map[cid.Cid]int64 // limits down that a command brought, which hold as long as it
 	live          map[int]*fetch    // of the tasks that run
+	reached       map[int]Progress  // of the tasks that ran before
 	override      steer.Change      // the limits of this run's command line, until they are changed
 }
 
 // openSteering reads what earlier runs left. What cannot be read is left out, and
-// put aside; the error says so, and the result is usable beside it.
+// put aside as .damaged; the error says so, and the result is usable beside it.
 func openSteering(path string, brief bool) (*steering, error) {
 	s := &steering{
 		path: path, plan: steer.New(), changed: make(chan struct{}),
 		throttles: make(map[cid.Cid]*swap.Throttle), commandLimits: make(map[cid.Cid]int64), live: make(map[int]*fetch),
+		reached: make(map[int]Progress),
 	}
 	text, err := readBounded(path, steer.MaxFile)
 	if err == nil {
@@ -60,7 +64,8 @@ func openSteering(path string, brief bool) (*steering, error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
-	return s, fmt.Errorf("limits and transfers that were set earlier cannot be read from %s: %w", path, err)
+	err = fmt.Errorf("limits and transfers that were set earlier cannot be read from %s: %w", path, err)
+	return s, errors.Join(err, os.Rename(path, path+".damaged"))
 }
 
 // update changes the plan and writes it down. An error of f means that nothing
@@ -83,6 +88,19 @@ func (s *steering) done(id int) {
 	defer s.mu.Unlock()
 	s.plan.Remove(id)
 	s.arrange()
+}
+
+// updateBriefly is update for what need not be written down at once: a crash within
+// a minute may forget it.
+func (s *steering) updateBriefly(f func(p *steer.Plan) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := f(s.plan); err != nil {
+		return err
+	}
+	s.dirty = true
+	s.arrange()
+	return nil
 }
 
 // served lets f count what was given; that is written down later.
@@ -117,6 +135,7 @@ func (s *steering) arrange() {
 			t.Set(r)
 		}
 	}
+	maps.DeleteFunc(s.reached, func(id int, _ Progress) bool { _, ok := s.plan.Task(id); return !ok })
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -244,22 +263,29 @@ func (s *steering) run(ctx context.Context, id int) (run context.Context, done f
 	return run, func() { cancel(nil); watch.Wait() }
 }
 
-// runs notes what a task that runs fetches with; nil: it runs no longer.
-func (s *steering) runs(id int, f *fetch) {
+// runs notes what a task fetches with from now on, until stopped is called.
+func (s *steering) runs(id int, f *fetch) (stopped func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f == nil {
-		delete(s.live, id)
-		return
-	}
 	s.live[id] = f
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reached[id] = f.progress()
+		delete(s.live, id)
+	}
 }
 
-// fetching is what a running task fetches with, nil if it does not run.
-func (s *steering) fetching(id int) *fetch {
+// progress is how far a task has come: as it is, or as it was when it last ran.
+func (s *steering) progress(id int) Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.live[id]
+	if f := s.live[id]; f != nil {
+		return f.progress()
+	}
+	p := s.reached[id]
+	p.Peers = 0
+	return p
 }
 
 // settings are those in force.

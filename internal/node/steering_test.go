@@ -29,6 +29,9 @@ func TestDamagedSteering(t *testing.T) {
 	if !errors.Is(err, steer.ErrDamaged) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a damaged file: %v", err)
 	}
+	if _, err := os.Stat(path + ".damaged"); err != nil {
+		t.Errorf("it is not put aside: %v", err)
+	}
 	if err := s.set(steer.Change{AtOnce: ptr(2)}); err != nil {
 		t.Fatal(err)
 	}
