@@ -20,16 +20,10 @@ func (k *Picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 			return b, i
 		}
 	}
-	anything := func(*pickBlock, segment) bool { return true }
-	if !k.settled && !p.complete && len(k.active) >= firstRandom { // something to pass on, soon
-		if b, i := k.unfinished(p, anything); b != nil {
-			return b, i
-		}
-	}
 	if b := k.fresh(p); b != nil {
 		return b, 0
 	}
-	if b, i := k.unfinished(p, anything); b != nil {
+	if b, i := k.unfinished(p, func(*pickBlock, segment) bool { return true }); b != nil {
 		return b, i
 	}
 	return k.takeOver(now, p)
@@ -201,7 +195,7 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 	gain, others := time.Duration(0), false
 	speed := p.rate(now)
 	for _, o := range k.peers {
-		if o == p || len(o.reqs) == 0 {
+		if o == p || len(o.reqs) == 0 || !p.complete && k.brings(now, o) {
 			continue
 		}
 		ahead, rate := 0, o.rate(now)
@@ -225,6 +219,13 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 		return nil, 0
 	}
 	return k.takeFrom(from, best)
+}
+
+// brings reports whether p, which has everything, may be about to bring a first
+// whole chunk, which peers that have few had better leave to it: a newcomer has one
+// gift from each holder, and what it cannot complete it cannot pass on.
+func (k *Picker) brings(now time.Time, p *pickPeer) bool {
+	return !k.settled && p.complete && !p.held && now.Sub(k.began) < busyTime
 }
 
 // nextLook is when the peers that found nothing to take over look again: all of

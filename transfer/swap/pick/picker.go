@@ -86,10 +86,11 @@ type Picker struct {
 	jobIDs int
 	acts   []Action
 
-	rarity   []uint16 // for each chunk, how many partial peers have it
-	partials int      // peers that are not complete
-	settled  bool     // a chunk was verified
-	nodeSize int      // typical size of a block whose size is not known beforehand
+	rarity   []uint16  // for each chunk, how many partial peers have it
+	partials int       // peers that are not complete
+	settled  bool      // a chunk was verified
+	began    time.Time // when the first request was made
+	nodeSize int       // typical size of a block whose size is not known beforehand
 }
 
 // New makes a picker without peers and without work.
@@ -295,6 +296,9 @@ func (k *Picker) ask(now time.Time, p *pickPeer, allow int) int {
 // request asks p for the first n bytes of segment i, which is free.
 func (k *Picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int {
 	s := b.segs[i]
+	if k.began.IsZero() {
+		k.began = now
+	}
 	k.reqs++
 	r := &pickReq{id: k.reqs, blk: b, key: b.key, job: b.job, off: s.off, n: n, cost: n, sent: now}
 	if b.size == 0 {
