@@ -18,6 +18,7 @@ func (n *Node) Cat(ctx context.Context, req CatRequest, w io.Writer) error {
 	if req.Offset < 0 {
 		return usage("the offset %d is negative", req.Offset)
 	}
+	ref.order = true
 	f, err := n.startFetch(ctx, ref, req.Wait)
 	if err != nil {
 		return err

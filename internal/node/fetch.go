@@ -41,6 +41,7 @@ func (n *Node) startFetch(ctx context.Context, ref ref, wait time.Duration) (*fe
 	down := []*swap.Throttle{n.down, n.steering.throttle(ref.root)}
 	session, err := swap.NewSession(n.net.host, ref.root, swap.SessionConfig{
 		Network: n.cfg.Network, NoProviders: wait, Down: down, Ledger: n.meter.Ledger, Gossip: n.gossip,
+		InOrder: ref.order,
 	})
 	if err != nil {
 		return nil, usageOr(err, "cannot fetch %s", ref.root)

@@ -17,6 +17,7 @@ type ref struct {
 	path  string          // of what is meant below the root; empty: all of it
 	name  string          // proposed by a link; a stranger's
 	named []peer.AddrInfo // peers that a link names
+	order bool            // it is read in order
 }
 
 // parseRef reads a CID or link that must be about all of the content.

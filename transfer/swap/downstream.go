@@ -195,7 +195,7 @@ func (p *downstream) use(ctx context.Context, cancel context.CancelFunc, st netw
 	p.requests = make(map[uint64]*request)
 	p.news = rate.NewLimiter(newsPerSecond, newsBurst)
 	p.wrote = make(chan struct{}, 1)
-	p.outbox = wire.Hello{Version: wire.Version, Features: features(s.cfg.Gossip), Root: s.root}.Append(nil)
+	p.outbox = wire.Hello{Version: wire.Version, Features: s.features(), Root: s.root}.Append(nil)
 	p.both, p.choke, p.hears = 0, nil, newHearing()
 	p.told = told{members: began.Add(gossipFirst)}
 	signal(p.wrote)

@@ -50,7 +50,15 @@ func features(g Gossip) wire.Features {
 	return f
 }
 
-func (s *Server) features() wire.Features { return features(s.cfg.Gossip) }
+func (s *Server) features() wire.Features { return features(s.cfg.Gossip) | wire.FeatureOrder }
+
+func (s *Session) features() wire.Features {
+	f := features(s.cfg.Gossip)
+	if s.cfg.InOrder {
+		f |= wire.FeatureOrder
+	}
+	return f
+}
 
 // Signatures are dear: a peer may have so many of them checked a second. Those who
 // have dealt with a thousand others bring their vouches in ten seconds.

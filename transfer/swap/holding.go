@@ -134,6 +134,7 @@ type follower struct {
 	status   wire.Status
 	seen     int // entries of the log
 
+	whole  bool       // the peer is to be told of everything
 	joined bool       // the holding's spread knows of it
 	view   *pick.View // what it was told of what is spread; nil if everything
 	sent   int64      // bytes that were counted for the spread

@@ -61,6 +61,9 @@ type SessionConfig struct {
 	Ledger *Ledger
 	// Gossip tells peers of the other members of the swarm; nil says nothing.
 	Gossip Gossip
+	// InOrder says that the chunks are read in order: peers are asked to name all
+	// that they have at once.
+	InOrder bool
 	// Seed makes the choice of chunks repeatable; 0 draws one.
 	Seed uint64
 }

@@ -39,7 +39,9 @@ func (f *follower) spreads(first bool) bool {
 	case s == nil:
 		return false
 	case !f.joined:
-		f.joined, f.view = true, s.Join()
+		if f.joined, f.view = true, s.Join(); f.whole {
+			f.view = nil
+		}
 	case first, s.Over():
 		f.view = nil
 	}

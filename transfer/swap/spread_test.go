@@ -54,6 +54,12 @@ func TestSpreadNamesOthersToEach(t *testing.T) {
 	if len(named) != 4 {
 		t.Errorf("two peers were told of the same: %v", named)
 	}
+	// Who reads in order is told everything.
+	reader := swaptest.Dial(t, swaptest.Host(t), to)
+	reader.Send(wire.Hello{Version: wire.Version, Features: wire.FeatureOrder, Root: f.Root})
+	if s := reader.State(); s.Status != wire.StatusComplete || s.Features&wire.FeatureOrder == 0 {
+		t.Errorf("a reader in order is told %+v", s)
+	}
 	// It asks for nothing: in time it knows everything.
 	known(third, len(f.Chunks)-2)
 	// Twice as much as there is goes to the first: then the second is told all.

@@ -22,6 +22,7 @@ type news struct {
 	earliest time.Time       // for the next Have
 	gossip   *time.Timer     // when the peer is told of other members
 	root     cid.Cid
+	whole    bool // the peer reads in order
 }
 
 func (u *upstream) newNews() *news {
@@ -30,7 +31,7 @@ func (u *upstream) newNews() *news {
 	u.mu.Lock()
 	root, both := u.root, u.both
 	u.mu.Unlock()
-	n.root = root
+	n.root, n.whole = root, both&wire.FeatureOrder != 0
 	n.gossip = time.NewTimer(gossipFirst)
 	if both&wire.FeaturePeers == 0 {
 		n.gossip.Stop()
@@ -70,7 +71,7 @@ func (n *news) follow() bool {
 	case n.f != nil && n.f.h == h:
 		return false
 	}
-	n.f = &follower{h: h, features: n.u.srv.features()}
+	n.f = &follower{h: h, features: n.u.srv.features(), whole: n.whole}
 	return true
 }
 

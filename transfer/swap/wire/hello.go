@@ -12,6 +12,7 @@ const (
 	FeatureChoke Features = 1 << iota // Choke and Unchoke frames
 	FeatureVouch                      // Vouch frames
 	FeaturePeers                      // Peers frames
+	FeatureOrder                      // the requester reads in order, and is told of everything at once
 )
 
 // Hello is the requester's first frame: what it speaks, and which root this
