@@ -135,7 +135,11 @@ func redraw(out io.Writer) func(node.Swarm) error {
 
 func printSwarm(w io.Writer, sw node.Swarm) {
 	if sw.Chunks == 0 && len(sw.Peers) == 0 {
-		fmt.Fprintf(w, "%s: nobody fetches it from or with this node now\n", sw.Cid)
+		line := sw.Cid + ": nobody fetches it from or with this node now"
+		if sw.State != "" {
+			line += " (" + sw.State + ")"
+		}
+		fmt.Fprintln(w, line)
 		return
 	}
 	fmt.Fprintf(w, "%s  %s\n", sw.Cid, printable(sw.Name))
