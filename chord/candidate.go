@@ -47,7 +47,7 @@ func (l *lookup) before(c *overlay.Contact, via *candidate) bool {
 	i, found := slices.BinarySearchFunc(l.list, d, func(x *candidate, d overlay.ID) int {
 		return l.target.Sub(x.c.ID).Compare(d)
 	})
-	if found || i >= most || c.Peer == l.m.self.Peer || d.IsZero() {
+	if found || i >= most || l.m.isSelf(c) || d.IsZero() {
 		return false
 	}
 	l.list = slices.Insert(l.list, i, &candidate{c: c, via: via})
@@ -57,7 +57,7 @@ func (l *lookup) before(c *overlay.Contact, via *candidate) bool {
 // after takes in a node that may be the key's successor, or finds it; nil if it
 // cannot be.
 func (l *lookup) after(c *overlay.Contact, via *candidate) *candidate {
-	if c.Peer == l.m.self.Peer && (l.own || !l.m.server) {
+	if l.m.isSelf(c) && (l.own || !l.m.server) {
 		return nil
 	}
 	d := c.ID.Sub(l.target)
@@ -72,7 +72,7 @@ func (l *lookup) after(c *overlay.Contact, via *candidate) *candidate {
 	}
 	o := &candidate{c: c, via: via}
 	l.owners = slices.Insert(l.owners, i, o)
-	if c.Peer == l.m.self.Peer {
+	if l.m.isSelf(c) {
 		o.state, o.next = replied, chain(c, l.m.ring.succ)
 		if p := l.m.ring.pred; p != nil && p.ID.Sub(l.target).Compare(d) < 0 {
 			o.nearer = l.after(p, via)

@@ -114,12 +114,18 @@ func (m *Machine) jitter(d time.Duration) time.Duration {
 	return alarm.Jitter(m.cfg.Rand, d)
 }
 
+// isSelf reports whether a contact is this node, or claims its place. IDs are at
+// hand and the bytes of peers are not; where IDs are hashes they tell as much.
+func (m *Machine) isSelf(c *overlay.Contact) bool {
+	return c.ID == m.self.ID || m.cfg.Ring.AnyID && c.Peer == m.self.Peer
+}
+
 // admit returns why c cannot be one of this node's contacts, or nil.
 func (m *Machine) admit(c *overlay.Contact) error {
 	switch {
 	case c == nil || c.Peer == "":
 		return bad(ErrForged, "a contact without a peer ID")
-	case c.Peer == m.self.Peer || c.ID == m.self.ID:
+	case m.isSelf(c):
 		return bad(ErrForged, "a contact in this node's place")
 	case len(c.Addrs) == 0 && !m.cfg.Ring.Addressless:
 		return bad(ErrUnreachable, "a contact without an address")

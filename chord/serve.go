@@ -23,7 +23,7 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 		return nil, overlay.ErrClosed
 	case !ok || msg == nil:
 		return nil, bad(ErrUnknownMessage, "a request of type %T", ev.Msg)
-	case ev.From.Peer == "" || ev.From.Peer == m.self.Peer:
+	case ev.From.Peer == "" || m.isSelf(&ev.From):
 		return nil, bad(ErrForged, "a request of our own")
 	case !m.limiter.Allow(m.now, ev.From.Peer):
 		return nil, refused(ErrLimit)
@@ -119,7 +119,7 @@ func (m *Machine) serveFind(ev *overlay.Inbound, msg *FindRequest, reach scope.S
 		if !m.ring.outside() {
 			a.Owners = m.owners(key, msg.N)
 		}
-		m.way(key, a, func(c *overlay.Contact) bool { return c.Peer != ev.From.Peer && m.tellable(c, reach) })
+		m.way(key, a, func(c *overlay.Contact) bool { return c.ID != ev.From.ID && m.tellable(c, reach) })
 	case !m.ring.outside(): // else no key is its own, whoever says so
 		m.claim(key, msg.N, a)
 	}

@@ -37,7 +37,7 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 		return nil, overlay.ErrClosed
 	case !ok || msg == nil:
 		return nil, bad("a request of type %T", ev.Msg)
-	case ev.From.Peer == "" || ev.From.Peer == m.self.Peer:
+	case ev.From.Peer == "" || ev.From.ID == m.self.ID:
 		return nil, bad("a request of our own")
 	case !m.limiter.Allow(m.now, ev.From.Peer):
 		return nil, fmt.Errorf("%w: too many requests", overlay.ErrRefused)

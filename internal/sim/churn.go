@@ -134,7 +134,9 @@ func Churn(cfg ChurnConfig) (ChurnResult, error) {
 	}
 	c.who = newMembership(w)
 	w.After = func(n *Node) error {
-		c.who.note(n)
+		if int(n.Number) >= cfg.Nodes || !n.Alive() { // the others are members from the beginning
+			c.who.note(n)
+		}
 		return nil
 	}
 	c.begin()
