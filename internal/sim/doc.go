@@ -9,7 +9,7 @@
 //   - settings.go: what a run is made of; overlay.go: what the simulator must
 //     know of an overlay; kademlia.go and chord.go: the two there are
 //   - node.go, exchange.go: one node, one request and its answer; lazy.go: how a
-//     million nodes fit into memory; heap.go: the event heap
+//     million nodes fit into memory; agenda: the heap of events
 //   - directory.go: who stands where, and so who is responsible for a key
 //   - latency.go, cities.go: how long messages take; byzantine.go: nodes that lie
 //   - hops.go, churn.go, partition.go, soak.go: one experiment each, with a Config that says

@@ -76,7 +76,7 @@ func (w *World) send(from *Node, s *overlay.Send) {
 		return
 	}
 	x.msg, x.phase = s.Msg, toward
-	w.queue.push(event{at: w.now + int64(w.delay(from, to)), kind: evDeliver, arg: i, gen: x.gen})
+	w.queue.Push(w.now+int64(w.delay(from, to)), event{kind: evDeliver, arg: i, gen: x.gen})
 }
 
 // silence lets the asker's patience run out.
@@ -87,7 +87,7 @@ func (w *World) silence(i uint32) {
 		return
 	}
 	x.msg, x.err, x.phase = nil, overlay.ErrTimeout, returned
-	w.queue.push(event{at: max(x.limit, w.now), kind: evAnswer, arg: i, gen: x.gen})
+	w.queue.Push(max(x.limit, w.now), event{kind: evAnswer, arg: i, gen: x.gen})
 }
 
 // deliver hands a request to its receiver.
@@ -105,7 +105,7 @@ func (w *World) deliver(i uint32) {
 		}
 		x.msg, x.err, x.phase = nil, errNoProtocol, returned
 		at := min(w.now+int64(w.delay(to, from)), x.limit)
-		w.queue.push(event{at: at, kind: evAnswer, arg: i, gen: x.gen})
+		w.queue.Push(at, event{kind: evAnswer, arg: i, gen: x.gen})
 		return
 	}
 	msg := x.msg
@@ -124,7 +124,7 @@ func (w *World) deliver(i uint32) {
 		return
 	}
 	// Not answered at once: from here on the limit has an event of its own.
-	w.queue.push(event{at: max(x.limit, w.now), kind: evAnswer, arg: i, gen: gen})
+	w.queue.Push(max(x.limit, w.now), event{kind: evAnswer, arg: i, gen: gen})
 }
 
 // idle says that the receiver no longer owes an answer.
@@ -172,7 +172,7 @@ func (w *World) reply(n *Node, r *overlay.Reply) {
 		w.silence(i)
 		return
 	}
-	w.queue.push(event{at: at, kind: evAnswer, arg: i, gen: gen})
+	w.queue.Push(at, event{kind: evAnswer, arg: i, gen: gen})
 }
 
 // answer ends an exchange at the asker.

@@ -125,7 +125,7 @@ func (w *World) arm(n *Node) {
 	}
 	n.tick = at
 	n.ticks++
-	w.queue.push(event{at: at, kind: evTick, arg: n.Number, gen: n.ticks})
+	w.queue.Push(at, event{kind: evTick, arg: n.Number, gen: n.ticks})
 }
 
 // ticked runs a queued tick.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"ringswap/internal/sim/agenda"
 	"ringswap/overlay"
 )
 
@@ -17,6 +18,23 @@ var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // minTick is the least time between two ticks of a machine, as in a Driver.
 const minTick = time.Millisecond
+
+// kind says what an event is.
+type kind uint8
+
+const (
+	evDeliver kind = iota // a request reaches its receiver; arg: exchange
+	evAnswer              // an answer, or the lack of one, reaches the asker; arg: exchange
+	evTick                // a machine's deadline; arg: node
+	evAct                 // the owner's own event; arg: index of its function
+)
+
+// event is something that is about to happen. It is a small value without pointers.
+type event struct {
+	arg  uint32
+	gen  uint32 // of what arg names; an event of an older generation is void
+	kind kind
+}
 
 // World is a network of machines in virtual time. Its methods may be called
 // between events, and from the functions that it calls.
@@ -33,7 +51,7 @@ type World struct {
 	rng      *rand.Rand // of the network: delays and losses
 	salt     uint64
 	now      int64 // nanoseconds since epoch
-	queue    eventHeap
+	queue    agenda.Agenda[event]
 	nodes    []*Node
 	all      *Directory // who was there when the world was populated
 	live     *Directory // who runs; the same as all until someone comes or goes
@@ -144,13 +162,13 @@ func (w *World) Do(d time.Duration, f func()) {
 		i = uint32(len(w.acts))
 		w.acts = append(w.acts, f)
 	}
-	w.queue.push(event{at: w.now + int64(max(0, d)), kind: evAct, arg: i})
+	w.queue.Push(w.now+int64(max(0, d)), event{kind: evAct, arg: i})
 }
 
 // RunFor lets the given time pass, or ends early with the error of a check.
 func (w *World) RunFor(d time.Duration) error {
 	end := w.now + int64(d)
-	for w.err == nil && w.queue.len() > 0 && w.queue.list[0].at <= end {
+	for w.err == nil && w.queue.Len() > 0 && w.queue.Next() <= end {
 		w.one()
 	}
 	if w.err == nil {
@@ -164,7 +182,7 @@ func (w *World) RunFor(d time.Duration) error {
 func (w *World) RunUntil(done func() bool, limit time.Duration) (bool, error) {
 	end := w.now + int64(limit)
 	for w.err == nil && !done() {
-		if w.queue.len() == 0 || w.queue.list[0].at > end {
+		if w.queue.Len() == 0 || w.queue.Next() > end {
 			return false, w.err
 		}
 		w.one()
@@ -174,7 +192,7 @@ func (w *World) RunUntil(done func() bool, limit time.Duration) (bool, error) {
 
 // one runs the next event.
 func (w *World) one() {
-	e := w.queue.pop()
+	at, e := w.queue.Pop()
 	switch e.kind {
 	case evDeliver, evAnswer:
 		if w.exchanges[e.arg].gen != e.gen {
@@ -186,7 +204,7 @@ func (w *World) one() {
 		}
 	case evAct:
 	}
-	w.now = e.at
+	w.now = at
 	w.Events++
 	switch e.kind {
 	case evDeliver:

@@ -11,6 +11,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"ringswap/internal/sim/agenda"
 	"ringswap/transfer/swap/fair"
 )
 
@@ -97,7 +98,7 @@ const MaxNodes = 9999
 type World struct {
 	cfg     Config
 	now     int64 // ns since the beginning
-	events  eventHeap
+	events  agenda.Agenda[func()]
 	rng     *rand.Rand
 	nodes   []*node // that ever came
 	present []*node
@@ -118,7 +119,7 @@ type World struct {
 	cands []fair.Candidate
 }
 
-func (w *World) at(d int64, f func()) { w.events.push(event{at: w.now + d, do: f}) }
+func (w *World) at(d int64, f func()) { w.events.Push(w.now+d, f) }
 
 // Run lets a swarm come, share and go.
 func Run(cfg Config) (*Result, error) {
@@ -175,11 +176,11 @@ func (w *World) expectGroup(g *Group, rng *rand.Rand) {
 }
 
 func (w *World) run() {
-	for len(w.events.list) > 0 && w.events.list[0].at < w.cfg.Limit.Nanoseconds() {
-		e := w.events.pop()
-		w.now = e.at
+	for w.events.Len() > 0 && w.events.Next() < w.cfg.Limit.Nanoseconds() {
+		at, do := w.events.Pop()
+		w.now = at
 		w.steps++
-		e.do()
+		do()
 		if w.watch != nil {
 			w.watch()
 		}

@@ -155,10 +155,10 @@ func TestLinksAreShared(t *testing.T) {
 	}
 	w.nodes = append(w.nodes, to)
 	// 10 + 45 + 45; the second and third end at 2.222 s, the first at 10 s.
-	for len(w.events.list) > 0 {
-		e := w.events.pop()
-		w.now = e.at
-		e.do()
+	for w.events.Len() > 0 {
+		at, do := w.events.Pop()
+		w.now = at
+		do()
 		for _, n := range w.nodes {
 			if up := n.up - n.spare(); up > n.up*1.000001 {
 				t.Fatalf("%v of %v", up, n.up)
