@@ -28,7 +28,8 @@
 //     overlay/record have what is the same in every overlay
 //   - message.go, codec.go, decode.go: what travels
 //   - view.go: a picture of the machine; zave.go: what must hold of all together,
-//     zave_monitor.go: the same after every event of a run, and zave_assume.go:
+//     zave_monitor.go: the same after every event of a run, at a cost that depends on
+//     what it changed, zave_verdict.go: what follows from that, and zave_assume.go:
 //     which failures may happen
 //
 // The cache costs no traffic of its own: it learns from what is asked anyway, and

@@ -14,7 +14,8 @@
 //   - latency.go, cities.go: how long messages take; byzantine.go: nodes that lie
 //   - hops.go, churn.go, partition.go, soak.go: one experiment each, with a Config that says
 //     what may be set and a Result that is written as JSON by the programs under
-//     scripts/; soak_ring.go: what a soak of Chord is, by Zave's theorem
+//     scripts/; soak_ring.go: what a soak of Chord is, by Zave's theorem,
+//     and misfortune.go: what happens to it
 //
 // A World is used by one goroutine. It reads no clock and no global source of
 // randomness.
