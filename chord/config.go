@@ -199,8 +199,8 @@ func orDefault[T int | time.Duration | float64](v *T, def T) {
 	}
 }
 
-// withDefaults fills in what is zero.
-func (c Config) withDefaults() Config {
+// WithDefaults is the configuration with its default in the place of every zero.
+func (c Config) WithDefaults() Config {
 	orDefault(&c.Copies, 8)
 	r := &c.Ring
 	orDefault(&r.Successors, 32)
@@ -266,7 +266,7 @@ func (c Config) Validate() error {
 	case c.Rand == nil:
 		return errors.New("chord: Rand is missing")
 	}
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	for _, f := range []struct {
 		name            string
 		value, min, max int

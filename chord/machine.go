@@ -47,7 +47,7 @@ func New(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	self := cfg.Self
 	m := &Machine{cfg: cfg, self: &self, server: cfg.Server}
 	if !cfg.Ring.AnyID && self.ID != overlay.PeerPlace(self.Peer) {

@@ -130,8 +130,8 @@ func orDefault[T int | time.Duration | float64](v *T, def T) {
 	}
 }
 
-// withDefaults fills in what is zero.
-func (c Config) withDefaults() Config {
+// WithDefaults is the configuration with its default in the place of every zero.
+func (c Config) WithDefaults() Config {
 	orDefault(&c.K, 20)
 	l := &c.Lookup
 	orDefault(&l.Alpha, 10)
@@ -179,7 +179,7 @@ func (c Config) Validate() error {
 	case c.Rand == nil:
 		return errors.New("kademlia: Rand is missing")
 	}
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	for _, f := range []struct {
 		name       string
 		value, min int

@@ -252,7 +252,7 @@ func TestFill(t *testing.T) {
 		for range n {
 			contacts = append(contacts, contact(int(rng.Uint64()>>1)))
 		}
-		cfg := Config{}.withDefaults().Table
+		cfg := Config{}.WithDefaults().Table
 		self := contact(1 << 40).ID
 		sortByDistance(self, contacts)
 		slow, fast := newTable(self, 20, &cfg), newTable(self, 20, &cfg)

@@ -60,14 +60,6 @@ func (c Chord) Lie(req overlay.Message, _ *overlay.Contact, accomplices *Directo
 	return &chord.FindAnswer{Owners: accomplices.Successors(key, msg.N)}
 }
 
-// orElse is v, or def where v is zero; a negative v counts as none.
-func orElse(v, def int) int {
-	if v == 0 {
-		return def
-	}
-	return max(0, v)
-}
-
 // Preload implements [Overlay]: the next r nodes, a finger in every interval
 // that goes beyond them, and a cache with as many nodes at random between
 // distance d and 2d for every d.
@@ -76,13 +68,14 @@ func (c Chord) Preload(m overlay.Machine, p Preload) {
 	if n < 2 {
 		return
 	}
-	r := around{Preload: p, n: n - 1, succ: min(orElse(c.Config.Ring.Successors, 32), n-1)}
+	cfg := c.Config.WithDefaults()
+	r := around{Preload: p, n: n - 1, succ: min(cfg.Ring.Successors, n-1)}
 	t := chord.Table{Predecessor: r.at(n - 2), Successors: make([]*overlay.Contact, r.succ)}
 	for i := range t.Successors {
 		t.Successors[i] = r.at(i)
 	}
-	t.Fingers = r.fingers(orElse(c.Config.Fingers.Bits, 4), orElse(c.Config.Fingers.Candidates, 8))
-	t.Cache = r.cache(orElse(c.Config.Cache.Entries, 1000))
+	t.Fingers = r.fingers(cfg.Fingers.Bits, max(0, cfg.Fingers.Candidates))
+	t.Cache = r.cache(max(0, cfg.Cache.Entries))
 	if p.RTT != nil {
 		self := p.Directory.list[p.I]
 		t.RoundTrip = func(c *overlay.Contact) time.Duration { return p.RTT(self, c) }

@@ -63,19 +63,15 @@ func (k Kademlia) Lie(req overlay.Message, _ *overlay.Contact, accomplices *Dire
 }
 
 // size is the paper's k.
-func (k Kademlia) size() int {
-	if k.Config.K > 0 {
-		return k.Config.K
-	}
-	return 20
-}
+func (k Kademlia) size() int { return k.Config.WithDefaults().K }
 
 // Preload implements [Overlay]: of every subtree beside the node's own it knows
 // all nodes, or as many at random as a bucket takes; of the smallest subtree
 // around itself with k nodes it knows everyone.
 func (k Kademlia) Preload(m overlay.Machine, p Preload) {
 	d, self := p.Directory, p.Directory.At(p.I).ID
-	bucket := max(k.size(), k.Config.Table.BucketSize)
+	cfg := k.Config.WithDefaults()
+	bucket := cfg.Table.BucketSize
 	lo, hi := 0, d.Len() // the nodes that share depth bits with this one
 	fill := make([]*overlay.Contact, 0, 4*bucket)
 	for depth := 0; hi-lo > 1; depth++ {
@@ -86,7 +82,7 @@ func (k Kademlia) Preload(m overlay.Machine, p Preload) {
 		} else {
 			lo = mid
 		}
-		if hi-lo <= k.size() || b-a <= bucket { // part of the nearest subtree, or small
+		if hi-lo <= cfg.K || b-a <= bucket { // part of the nearest subtree, or small
 			fill = append(fill, d.list[a:b]...)
 			continue
 		}

@@ -52,12 +52,12 @@ var liveOverlays = map[string]*liveOverlay{
 	"kademlia": {
 		protocol: "kad/1.0.0", codec: kademlia.Codec{},
 		machine: func(self overlay.Contact, rng *rand.Rand) (overlay.Machine, error) {
-			return kademlia.New(kademlia.Config{Self: self, Server: true, Rand: rng, K: liveBucket})
+			return kademlia.New(kademlia.Config{Self: self, Server: true, Rand: rng})
 		},
 		entries: func(m overlay.Machine) int { return m.(*kademlia.Machine).View().Contacts },
 		sooner:  func(key, a, b overlay.ID) bool { return key.Closer(a, b) },
 		settled: func(m overlay.Machine, n int) bool {
-			return m.(*kademlia.Machine).View().Contacts >= min(liveBucket, n-1)
+			return m.(*kademlia.Machine).View().Contacts >= min(kademlia.Config{}.WithDefaults().K, n-1) // so few know each other
 		},
 	},
 	"chord": {
@@ -77,8 +77,6 @@ var liveOverlays = map[string]*liveOverlay{
 // Limits of a live network: it shares one process's memory and descriptors.
 const (
 	maxLive = 200
-	// liveBucket is Kademlia's k. A network of no more nodes knows itself wholly.
-	liveBucket = 20
 	// joinRounds is how often every node joins at least: the first ones learn little
 	// of the last ones when they look around.
 	joinRounds  = 2
