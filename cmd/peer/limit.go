@@ -97,7 +97,7 @@ func printSettings(w io.Writer, s node.Settings) {
 
 // printSet is what is set for one CID.
 func printSet(w io.Writer, x node.Transfer) {
-	fmt.Fprintf(w, "%s  %s\n", x.Cid, printable(x.Name))
+	fmt.Fprintln(w, titled(x.Cid, x.Name))
 	t := newTable(w)
 	t.row("  state", x.State)
 	t.row("  up", limitText(x.LimitUp))

@@ -85,7 +85,7 @@ func (in *invocation) control(ctx context.Context, action node.Action) error {
 				in.info("there is nothing to %s", action)
 			}
 			for _, t := range found {
-				err := in.result(t, func(w io.Writer) { fmt.Fprintf(w, "%s %s  %s\n", done[action], t.Cid, printable(t.Name)) })
+				err := in.result(t, func(w io.Writer) { fmt.Fprintf(w, "%s %s\n", done[action], titled(t.Cid, t.Name)) })
 				if err != nil {
 					return err
 				}

@@ -25,7 +25,7 @@ from it and what others vouch for: the lowest is served first. CHOKES says why a
 lets this node wait, CHOKED why this node lets it wait.
 
 The map shows the chunks from the first to the last: # here, + being fetched or here
-in part, a digit for how many peers have the rarest that is missing, ! nobody has it.
+in part, a digit for how many peers name the rarest that is missing, ! none names it.
 
 Examples:
    peer swarm bafy...
@@ -142,7 +142,7 @@ func printSwarm(w io.Writer, sw node.Swarm) {
 		fmt.Fprintln(w, line)
 		return
 	}
-	fmt.Fprintf(w, "%s  %s\n", sw.Cid, printable(sw.Name))
+	fmt.Fprintln(w, titled(sw.Cid, sw.Name))
 	fmt.Fprintf(w, "%s: %d of %s here, %s, down %s, up %s\n", orDash(sw.State), sw.Have, count(sw.Chunks, "chunk"),
 		count(len(sw.Peers), "peer"), rate(sw.RateIn), rate(sw.RateOut))
 	printMap(w, sw.Map)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,3 +65,6 @@ func rateOrDash(r float64) string {
 	}
 	return rate(r)
 }
+
+// titled is a CID with what it is called, if that is known.
+func titled(cid, name string) string { return strings.TrimSpace(cid + "  " + printable(name)) }

@@ -76,7 +76,7 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew boo
 	}
 	err = change(func(p *steer.Plan) (err error) {
 		t, isNew, err = p.Add(steer.Task{
-			Root: ref.root, Name: ref.shown(), Added: time.Now().UTC().Truncate(time.Second), Brief: brief,
+			Root: ref.root, Name: ref.name, Added: time.Now().UTC().Truncate(time.Second), Brief: brief,
 			Request: steer.Request{Ref: req.Ref, Path: req.Path, Force: req.Force, Wait: req.Wait},
 		})
 		if err == nil && (p.Root(ref.root).Paused || !isNew) {
@@ -110,14 +110,17 @@ func (n *Node) Control(ctx context.Context, req ControlRequest) ([]Transfer, err
 			return nil, &Error{Kind: KindNotFound, What: "nothing to cancel: " + req.Ref + " is not being fetched", Try: "peer transfers"}
 		}
 	}
-	sizes := make(map[cid.Cid]int64, len(roots))
+	kept, sizes := make(map[cid.Cid]bool, len(roots)), make(map[cid.Cid]int64, len(roots))
 	for _, root := range roots {
-		sizes[root] = n.size(root)
+		kept[root], sizes[root] = n.keeps(root), n.size(root)
 	}
 	err = n.steering.update(func(p *steer.Plan) error {
 		for _, root := range roots {
 			if err := control(p, root, sizes[root], req); err != nil {
 				return err
+			}
+			if req.Action == ActionCancel && !kept[root] {
+				p.Forget(root)
 			}
 		}
 		return nil

@@ -67,6 +67,9 @@ func (n *Node) taskInfo(now time.Time, id int) Transfer {
 	}
 	t := n.rootInfo(task.Root)
 	t.Name, t.Path, t.State, t.Queued, t.Why, t.Try = task.Name, task.Path, string(task.state), !task.Brief, task.Why, task.Try
+	if task.state != steer.Running {
+		t.RateIn = 0 // the last seconds are of a run that has ended
+	}
 	if task.state == steer.Waiting {
 		t.Again = max(0, task.Again.Sub(now).Seconds())
 	}
