@@ -253,6 +253,14 @@ func (n *Node) applyRoot(root cid.Cid) {
 	})
 }
 
+// forgetRoot drops what is set for a root that is not kept here any more.
+func (n *Node) forgetRoot(root cid.Cid) {
+	if err := n.steering.forget(root); err != nil {
+		n.log.Warn("what was set for a root is not forgotten on disk", "cid", root, "err", err)
+	}
+	n.applyRoot(root)
+}
+
 // applyRoots is applyRoot for what was set in earlier runs, before anything is
 // announced.
 func (n *Node) applyRoots() error {

@@ -119,14 +119,15 @@ const (
 	saveSteering = time.Minute
 )
 
-// steer counts what is given, ends what has reached its goal, and lets what waited
-// try again, until ctx ends.
+// steer counts what is given, ends what has reached its goal, lets what waited try
+// again, and forgets swarms that are gone, until ctx ends.
 func (n *Node) steer(ctx context.Context) error {
 	last, saved := time.Now(), time.Now()
 	for pause(ctx, steerEvery) {
 		now := time.Now()
 		n.countServed(now, now.Sub(last))
 		n.steering.retry(now)
+		n.gossip.sweep()
 		if last = now; now.Sub(saved) >= saveSteering {
 			saved = now
 			n.saveSteering()

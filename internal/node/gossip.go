@@ -105,6 +105,15 @@ func (g *gossip) swarm(root cid.Cid) *members.Members {
 	return m
 }
 
+// sweep forgets the swarms of which nobody is connected any more.
+func (g *gossip) sweep() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for root := range g.swarms {
+		_ = g.swarm(root) // which does that
+	}
+}
+
 // present lists who is connected because of a root: who gives of it, and who asks
 // for it. g.mu is held.
 func (g *gossip) present(root cid.Cid) (here []members.Member) {

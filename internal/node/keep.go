@@ -74,10 +74,8 @@ func (n *Node) Unpin(ctx context.Context, text string) (Pin, error) {
 		return Pin{}, storeFailure(err, "cannot unpin %s", ref.root)
 	}
 	if _, err := n.store.Root(ref.root); errors.Is(err, store.ErrNotFound) {
-		if err := n.steering.forget(ref.root); err != nil {
-			n.log.Warn("what was set for a pin is not forgotten on disk", "cid", ref.root, "err", err)
-		}
 		n.transfers.withdraw(ref.root)
+		n.forgetRoot(ref.root)
 		if err := n.net.driver.Unprovide(ctx, ref.root); err != nil {
 			n.log.Info("the overlay goes on announcing", "cid", ref.root, "err", err)
 		}

@@ -223,10 +223,8 @@ func (n *Node) Unshare(ctx context.Context, text string) (ShareInfo, error) {
 		return ShareInfo{}, storeFailure(err, "cannot stop sharing %s", ref.root)
 	}
 	if !root.Pinned {
-		if err := n.steering.forget(ref.root); err != nil {
-			n.log.Warn("what was set for a share is not forgotten on disk", "cid", ref.root, "err", err)
-		}
 		n.transfers.withdraw(ref.root)
+		n.forgetRoot(ref.root)
 		if err := n.net.driver.Unprovide(ctx, ref.root); err != nil {
 			n.log.Info("the overlay goes on announcing", "cid", ref.root, "err", err)
 		}

@@ -166,3 +166,36 @@ func testCid(t *testing.T) cid.Cid {
 	}
 	return c
 }
+
+// What was paused, unshared and shared again is served: nothing is left of the
+// pause.
+func TestUnshareEndsAPause(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	holder := openTest(t, OverlayKademlia, nil)
+	other := openTest(t, OverlayKademlia, holder)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("paused"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := holder.Share(ctx, ShareRequest{Path: path}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Control(ctx, ControlRequest{Ref: shared.Cid, Action: ActionPause}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := holder.Share(ctx, ShareRequest{Path: path}, nil)
+	if err != nil || !strings.Contains(again.Warning, "peer resume") {
+		t.Errorf("what is paused is shared without a word: %+v, %v", again, err)
+	}
+	if _, err := holder.Unshare(ctx, shared.Cid); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = holder.Share(ctx, ShareRequest{Path: path}, nil); err != nil || strings.Contains(again.Warning, "paused") {
+		t.Errorf("shared again: %+v, %v", again, err)
+	}
+	if _, err := other.Get(ctx, GetRequest{Ref: shared.Link, Path: filepath.Join(t.TempDir(), "out")}, nil); err != nil {
+		t.Error(err)
+	}
+}
