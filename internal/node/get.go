@@ -11,6 +11,7 @@ import (
 	"ringswap/internal/steer"
 	"ringswap/store"
 	"ringswap/transfer"
+	"ringswap/transfer/swap"
 )
 
 // Get implements [Service]. It waits for its turn like a transfer of the queue,
@@ -55,13 +56,14 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 		Sink: importSink{batch}, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },
 	}
 	if ref.path == "" { // of a part, others get nothing before it is whole: they count the chunks of all
+		var holding *swap.Holding
 		cfg.Opened = func(t *transfer.Target) {
-			f.holding = n.transfers.opened(f.download, t)
-			if have, _ := f.holding.Count(); have > 0 {
+			holding = n.transfers.opened(f.download, t)
+			if have, _ := holding.Count(); have > 0 {
 				f.announce()
 			}
 		}
-		cfg.Arrived = func(i int) { f.holding.Add(i); f.announce() }
+		cfg.Arrived = func(i int) { holding.Add(i); f.announce() }
 	}
 	got, err := transfer.Get(ctx, cfg, f)
 	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {
