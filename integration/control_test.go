@@ -96,7 +96,7 @@ func TestSteeringATransfer(t *testing.T) {
 // later one does.
 func TestCancel(t *testing.T) {
 	w := newWorld(t)
-	a := w.start("a", "--limit-up", "2MiB")
+	a := w.start("a", "--limit-up", "512KiB")
 	b := w.start("b", a.bootstrap()...)
 	path := w.file("file", "cancelled", 16<<20)
 	var s shared
@@ -168,7 +168,7 @@ func (d *daemon) watches(cid, giver string) {
 // nobody has waits without keeping others from their turn.
 func TestQueue(t *testing.T) {
 	w := newWorld(t)
-	a := w.start("a", "--limit-up", "4MiB")
+	a := w.start("a", "--limit-up", "256KiB") // slow until what is to be seen was seen
 	b := w.start("b", a.bootstrap()...)
 	b.do(nil, "limit", "--at-once", "1")
 	var files [2]string
@@ -188,12 +188,13 @@ func TestQueue(t *testing.T) {
 	}
 	b.do(nil, "get", s[1].Cid, "-o", out(1), "--queue") // again: that changes nothing
 	b.becomes(nobodysCid, "waiting")
-	waitFor(t, "2 MiB to arrive", func() bool { return written(out(0)+".part") >= 2<<20 })
+	waitFor(t, "a chunk to arrive", func() bool { return written(out(0)+".part") >= 1<<20 })
 	if second := b.transfers()[s[1].Cid]; second.State != "queued" {
 		t.Errorf("the second is %+v while the first is fetched", second)
 	}
 	b.do(nil, "pause", s[1].Cid)
 	b.stop()
+	a.do(nil, "limit", "--up", "0")
 	b = w.start("b", a.bootstrap()...)
 	waitFor(t, "the first to be there", func() bool { return written(out(0)) == 12<<20 })
 	w.sameFile(files[0], out(0))
