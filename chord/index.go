@@ -69,6 +69,19 @@ func (x *index) search(id overlay.ID) (int, bool) {
 	return lo, lo < len(x.list) && x.list[lo].dist == d && x.list[lo].c.ID == id
 }
 
+// count takes the entries from the i-th on, which were appended, into within.
+func (x *index) count(i int) {
+	var of [distanceBits + 1]uint32
+	for j := range x.list[i:] {
+		of[bits.Len64(x.list[i+j].dist)]++
+	}
+	sum := uint32(0)
+	for n := range of {
+		sum += of[n]
+		x.within[n] += sum
+	}
+}
+
 // insert makes an entry the i-th.
 func (x *index) insert(i int, e entry) {
 	x.list = slices.Insert(x.list, i, e)

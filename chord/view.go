@@ -145,16 +145,20 @@ func (m *Machine) Preload(now time.Time, t Table) int {
 // sorted list, is only appended.
 func (m *Machine) load(list []*overlay.Contact, r role, seen uint32) {
 	x := &m.index
+	counted := len(x.list)
 	for _, c := range list {
 		e := entry{c: c, dist: head(c.ID.Sub(x.self)), seen: seen, roles: r}
 		if n := len(x.list); n == 0 || x.list[n-1].dist < e.dist {
-			x.insert(n, e)
+			x.list = append(x.list, e)
 			continue
 		}
+		x.count(counted)
 		p := x.put(c)
 		p.roles |= r
 		p.seen = seen
+		counted = len(x.list)
 	}
+	x.count(counted)
 }
 
 // Member reports whether this node is in a ring with others: it has joined, and
