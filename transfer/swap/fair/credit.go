@@ -31,7 +31,7 @@ type CreditConfig struct {
 	// that came late has little that anybody lacks.
 	Line int64
 	// Mercy is how many turns of contributors go by their deficit until one goes to
-	// whoever of them has waited longest: 16. A contributor whose chunks everyone has
+	// whoever of them has waited longest, while this node fetches: 8. A contributor whose chunks everyone has
 	// can give nothing, so its deficit would keep it from those with which it could.
 	Mercy int
 	// Hold is how long after a contributor wanted something here a seed gives
