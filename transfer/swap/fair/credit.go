@@ -17,7 +17,7 @@ type CreditConfig struct {
 	Gift, Taste int64
 	// Gifts bounds the gifts that were not made up for where this node has not
 	// everything yet or got it here, SeedGifts where it had it before, Tastes the tastes, each over all
-	// strangers, in bytes: 2, 32 and 1 MiB. HouseholdGifts bounds gifts and tastes
+	// strangers, in bytes: 4, 32 and 2 MiB. HouseholdGifts bounds gifts and tastes
 	// to one household: 2 MiB. While few wait, Gifts is less: one Gift for every
 	// eight that wait, and one more.
 	Gifts, SeedGifts, Tastes, HouseholdGifts int64
@@ -43,9 +43,9 @@ type CreditConfig struct {
 func (c CreditConfig) withDefaults() CreditConfig {
 	def(&c.Gift, 1<<20)
 	def(&c.Taste, 64<<10)
-	def(&c.Gifts, 2<<20)
+	def(&c.Gifts, 4<<20)
 	def(&c.SeedGifts, 32<<20)
-	def(&c.Tastes, 1<<20)
+	def(&c.Tastes, 2<<20)
 	def(&c.HouseholdGifts, 2<<20)
 	def(&c.GiftRate, 16<<10)
 	def(&c.GiftShare, 64)
