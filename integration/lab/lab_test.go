@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLab has two machines on shaped links reach each other and nothing else,
@@ -44,13 +45,16 @@ func TestLab(t *testing.T) {
 	if out, err := a.Command(ctx, "bash", "-c", "echo hello > /dev/udp/"+b.IP()+"/9").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for {
+	for limit := time.Now().Add(time.Minute); ; {
 		after, err := b.Received(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if after > before {
 			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("nothing arrives")
 		}
 	}
 	for _, m := range machines {

@@ -44,8 +44,12 @@ func (s setting) fluid(n int) float64 {
 type report struct {
 	setting
 	// Bound is the fluid bound of those that give, in seconds.
-	Bound float64      `json:"bound_s"`
-	Peers []peerReport `json:"peers"`
+	Bound float64 `json:"bound_s"`
+	// Carried is what the leechers' links brought them, in bytes: the file, and
+	// beside it headers, acknowledgements, requests and what came twice. Segments
+	// that the kernel joins count with one header.
+	Carried int64        `json:"carried"`
+	Peers   []peerReport `json:"peers"`
 }
 
 // peerReport is what one leecher did.
@@ -68,10 +72,11 @@ type figureLine struct {
 }
 
 func (r report) figures() []figureLine {
-	last, all, away, jain := 0.0, 0.0, 0.0, jain{}
+	last, all, away, received, jain := 0.0, 0.0, 0.0, 0.0, jain{}
 	givers, riders := mean{}, mean{}
 	for _, p := range r.Peers {
 		all += float64(p.AtMark)
+		received += float64(p.Received)
 		if p.FreeRider {
 			riders.add(p.Seconds)
 			away += float64(p.AtMark)
@@ -84,6 +89,7 @@ func (r report) figures() []figureLine {
 		}
 	}
 	lines := []figureLine{
+		{"bytes on the leechers' links / bytes of the file that they got", float64(r.Carried) / max(received, 1), "-"},
 		{"the last that gives / fluid bound of those that give", last / r.Bound, "1.12 without free riders"},
 		{"Jain index of received/sent of those that give", jain.index(), "0.95 at least"},
 	}

@@ -90,6 +90,10 @@ func (s *swarm) get(ctx context.Context, cid, file string) (report, error) {
 	r.Peers = make([]peerReport, len(leechers))
 	gots := make([]got, len(leechers))
 	errs := make([]error, len(leechers))
+	carried, err := s.carried(ctx)
+	if err != nil {
+		return r, err
+	}
 	var all, givers sync.WaitGroup
 	begin := time.Now()
 	for i, n := range leechers {
@@ -121,6 +125,11 @@ func (s *swarm) get(ctx context.Context, cid, file string) (report, error) {
 		}
 	}
 	all.Wait()
+	if after, err := s.carried(ctx); err != nil {
+		errs = append(errs, err)
+	} else {
+		r.Carried = after - carried
+	}
 	sent := map[string]int64{}
 	for i, n := range leechers {
 		for _, p := range gots[i].Peers {
@@ -136,6 +145,18 @@ func (s *swarm) get(ctx context.Context, cid, file string) (report, error) {
 		r.Peers[i].Sent = sent[n.id]
 	}
 	return r, errors.Join(errs...)
+}
+
+// carried is what the leechers' links have brought them so far, in bytes.
+func (s *swarm) carried(ctx context.Context) (sum int64, err error) {
+	for _, n := range s.nodes[1:] {
+		bytes, err := n.machine.Received(ctx)
+		if err != nil {
+			return 0, err
+		}
+		sum += bytes
+	}
+	return sum, nil
 }
 
 // got is what `peer get` prints.

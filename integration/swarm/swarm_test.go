@@ -46,20 +46,20 @@ func TestBadSettingsAreNamed(t *testing.T) {
 // TestFigures has a free rider that took a quarter of the bytes and was as fast
 // as the others.
 func TestFigures(t *testing.T) {
-	r := report{setting: published(), Bound: 10}
+	r := report{setting: published(), Bound: 10, Carried: 440}
 	r.FreeRiders = 1
 	for range 3 {
 		r.Peers = append(r.Peers, peerReport{Seconds: 12, Received: 100, AtMark: 100, Sent: 100})
 	}
 	r.Peers = append(r.Peers, peerReport{Seconds: 12, Received: 100, AtMark: 100, FreeRider: true})
-	want := []float64{1.2, 1, 1.2, .25, 1}
+	want := []float64{1.1, 1.2, 1, 1.2, .25, 1}
 	for i, f := range r.figures() {
 		if math.Abs(f.value-want[i]) > 1e-9 {
 			t.Errorf("%s: %v, want %v", f.name, f.value, want[i])
 		}
 	}
 	r.Peers[0].Sent, r.Peers[1].Sent = 25, 400
-	if j := r.figures()[1].value; j > .9 {
+	if j := r.figures()[2].value; j > .9 {
 		t.Errorf("a peer that gives four times as much as another: Jain index %v", j)
 	}
 }
@@ -87,6 +87,9 @@ func TestSmallSwarm(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.Carried < int64(s.Leechers)*s.Size {
+		t.Errorf("the links brought %d bytes, less than the files have", r.Carried)
 	}
 	for _, p := range r.Peers {
 		if p.Received < s.Size || p.AtMark > s.Size {
