@@ -17,18 +17,6 @@ func routeWithList(n float64, r int) float64 {
 	return routeLength(n, 2) - 0.5*math.Log2(float64(r)) + 1
 }
 
-// bucketLength is the expected length of a lookup through buckets of k contacts
-// each: the nearest of k at random divides the number of nodes nearer to the key
-// by e^H(k) in the mean, where H(k) = 1 + 1/2 + ... + 1/k is the expectation of
-// the negative logarithm of the least of k uniform numbers.
-func bucketLength(n float64, k int) float64 {
-	h := 0.0
-	for i := 1; i <= k; i++ {
-		h += 1 / float64(i)
-	}
-	return math.Log(n) / h
-}
-
 // attackHops is the length of a path in S/Kademlia's example.
 const attackHops = 4
 

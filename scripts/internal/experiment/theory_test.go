@@ -13,8 +13,6 @@ func TestFormulas(t *testing.T) {
 		{"1/2 log2 2^12", routeLength(4096, 2), 6, 1e-12},
 		{"15/16 log16 16^5", routeLength(math.Pow(16, 5), 16), 75.0 / 16, 1e-12},
 		{"with a list of 20 at 1,000 (the paper: 3.82)", routeWithList(1000, 20), 3.82, .005},
-		{"buckets of 1: ln n", bucketLength(math.E, 1), 1, 1e-12},
-		{"buckets of 2: ln n / 1.5", bucketLength(math.Exp(3), 2), 2, 1e-12},
 		{"S/Kademlia, 20 %, 4 hops, d = 1 (published: 41 %)", disjointSuccess(.2, 1), .41, .005},
 		{"S/Kademlia, 20 %, 4 hops, d = 8 (published: 98.5 %)", disjointSuccess(.2, 8), .985, .0005},
 		{"no liars", disjointSuccess(0, 1), 1, 0},

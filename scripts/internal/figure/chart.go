@@ -85,15 +85,6 @@ type Series struct {
 // Point is a value; Lo and Hi are the ends of its error bar, none if equal.
 type Point struct{ X, Y, Lo, Hi float64 }
 
-// XY makes points of two lists of the same length.
-func XY(x, y []float64) []Point {
-	out := make([]Point, len(x))
-	for i := range x {
-		out[i] = Point{X: x[i], Y: y[i]}
-	}
-	return out
-}
-
 // Sample makes the points of a function at n places between lo and hi, spread
 // evenly, or evenly in the logarithm.
 func Sample(f func(float64) float64, lo, hi float64, n int, log bool) []Point {

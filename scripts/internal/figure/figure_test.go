@@ -24,12 +24,12 @@ func sampleChart() *Chart {
 			X: Axis{Label: "nodes", Log: true},
 			Y: Axis{Label: "hops"},
 			Series: []Series{
-				{Label: "one", Color: Blue, Points: XY([]float64{10, 100, 1000}, []float64{1, 2, 3})},
+				{Label: "one", Color: Blue, Points: pointsOf([]float64{10, 100, 1000}, []float64{1, 2, 3})},
 				{Label: "two\nlines", Color: Orange, Points: []Point{{X: 10, Y: 1.1, Lo: 1, Hi: 1.2}, {X: 1000, Y: 3.01}}},
 				{Label: "formula", Kind: Theory, Color: Grey, Points: Sample(math.Log10, 10, 1000, 20, true)},
-				{Label: "paper", Kind: Paper, Side: Above, At: -1, Points: XY([]float64{10, 100}, []float64{2, 4})},
-				{Label: "limit", Kind: Limit, Side: Left, Points: XY([]float64{100}, []float64{2.5})},
-				{Kind: Area, Color: Green, Points: XY([]float64{10, 1000}, []float64{.5, .7}), Side: Below},
+				{Label: "paper", Kind: Paper, Side: Above, At: -1, Points: pointsOf([]float64{10, 100}, []float64{2, 4})},
+				{Label: "limit", Kind: Limit, Side: Left, Points: pointsOf([]float64{100}, []float64{2.5})},
+				{Kind: Area, Color: Green, Points: pointsOf([]float64{10, 1000}, []float64{.5, .7}), Side: Below},
 			},
 			Notes: []Note{{X: 100, Y: 1, Text: "a note", Side: Right}},
 		}},
@@ -271,4 +271,13 @@ func TestProgramUsage(t *testing.T) {
 	if code := Run(ctx, &probe{}, nil, io.Discard, io.Discard); code != exitInterrupted {
 		t.Errorf("interrupted: exit code %d", code)
 	}
+}
+
+// pointsOf makes points of two lists of the same length.
+func pointsOf(x, y []float64) []Point {
+	out := make([]Point, len(x))
+	for i := range x {
+		out[i] = Point{X: x[i], Y: y[i]}
+	}
+	return out
 }
