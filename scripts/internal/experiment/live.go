@@ -25,7 +25,7 @@ type liveNetwork struct {
 	overlay *liveOverlay
 	nodes   []*liveNode
 	stop    context.CancelFunc
-	running errgroup.Group // the drivers
+	running errgroup.Group // the drivers and what tells them of the world
 }
 
 type liveNode struct {
@@ -104,6 +104,10 @@ func startLive(ctx context.Context, kind *liveOverlay, n int, seed uint64, progr
 			return net, err
 		}
 		net.running.Go(func() error { return node.driver.Run(life) })
+		// Whoever asks before it is known to serve is taken in once it is.
+		net.running.Go(func() error {
+			return node.transport.Watch(life, func(ev overlay.Event) { _ = node.driver.Notify(life, ev) })
+		})
 	}
 	if err := net.settle(ctx); err != nil {
 		return net, err
