@@ -193,9 +193,15 @@ func TestQueue(t *testing.T) {
 		t.Errorf("the second is %+v while the first is fetched", second)
 	}
 	b.do(nil, "pause", s[1].Cid)
+	b.do(nil, "pause", s[0].Cid)
+	before := b.transfers()[s[0].Cid]
 	b.stop()
 	a.do(nil, "limit", "--up", "0")
 	b = w.start("b", a.bootstrap()...)
+	if after := b.transfers()[s[0].Cid]; after.State != "paused" || after.Done < max(before.Done, 1) || after.Size != 12<<20 {
+		t.Errorf("what was paused is %+v after the restart, was %+v", after, before)
+	}
+	b.do(nil, "resume", s[0].Cid)
 	waitFor(t, "the first to be there", func() bool { return written(out(0)) == 12<<20 })
 	w.sameFile(files[0], out(0))
 	b.becomes(s[0].Cid, "seeding")

@@ -136,6 +136,11 @@ func TestPinAndCollect(t *testing.T) {
 	a.do(&s, "share", path)
 	b.do(nil, "pin", "add", s.Cid)
 	a.stop()
+	b.stop()
+	b = w.start("b")
+	if x := b.transfers()[s.Cid]; x.State != "seeding" || x.Size != 2<<20 {
+		t.Errorf("what was pinned before the restart is %+v", x)
+	}
 	out := filepath.Join(w.dir, "out")
 	w.start("c", b.bootstrap()...).do(nil, "get", s.Cid, "-o", out)
 	w.sameFile(path, out)

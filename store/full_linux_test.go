@@ -99,7 +99,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range keep {
-		if err := s.Pin(c, ""); err != nil && !errors.Is(err, store.ErrDiskFull) {
+		if err := s.AddPin(store.Pin{Cid: c}); err != nil && !errors.Is(err, store.ErrDiskFull) {
 			t.Fatal(err)
 		}
 	}

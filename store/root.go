@@ -29,8 +29,9 @@ type Root struct {
 // by name.
 type Pin struct {
 	Cid   cid.Cid
-	Name  string
-	Added time.Time
+	Name  string    // for people; may be empty
+	Size  int64     // bytes of content, 0 if not known
+	Added time.Time // zero, when given to AddPin: now
 }
 
 // MaxNote is the most bytes of a [Root]'s Note; MaxText those of its Name and
@@ -89,8 +90,11 @@ func parseRootBody(b []byte) (r Root, born uint32, err error) {
 }
 
 func (p Pin) append(b []byte, born uint32) []byte {
-	return Root{Cid: p.Cid, Name: p.Name, Added: p.Added}.append(b, born)
+	return p.root().append(b, born)
 }
+
+// root is a pin as a root, which is how it is written down.
+func (p Pin) root() Root { return Root{Cid: p.Cid, Name: p.Name, Size: p.Size, Added: p.Added} }
 
 // namedCid is the CID of the body of a root or pin.
 func namedCid(b []byte) (c cid.Cid, err error) {
@@ -123,14 +127,16 @@ func (s *Store) AddRoot(r Root) error {
 	return s.name(recRoot, keyRoot, r.Cid, r.append)
 }
 
-// Pin keeps what hangs below c. A name is for people; it may be empty, and
-// pinning again replaces it.
-func (s *Store) Pin(c cid.Cid, name string) error {
-	p := Pin{Cid: c, Name: name, Added: time.Now()}
-	if err := (Root{Cid: c, Name: name}).check(); err != nil {
+// AddPin keeps what hangs below p.Cid from now on. Pinning again replaces what
+// was said of it.
+func (s *Store) AddPin(p Pin) error {
+	if err := p.root().check(); err != nil {
 		return err
 	}
-	return s.name(recPin, keyPin, c, p.append)
+	if p.Added.IsZero() {
+		p.Added = time.Now()
+	}
+	return s.name(recPin, keyPin, p.Cid, p.append)
 }
 
 // name appends the record of a root or pin.
@@ -206,22 +212,37 @@ func (s *Store) dropNamed(t *tables, key string) error {
 }
 
 // Root returns the root with the given CID, or ErrNotFound.
-func (s *Store) Root(c cid.Cid) (r Root, err error) {
+func (s *Store) Root(c cid.Cid) (Root, error) { return named(s, keyRoot, "root", c, s.rootOf) }
+
+// Pin returns the pin with the given CID, or ErrNotFound.
+func (s *Store) Pin(c cid.Cid) (Pin, error) { return named(s, keyPin, "pin", c, pinOf) }
+
+// named returns the root or pin with the given CID.
+func named[T any](s *Store, kind byte, what string, c cid.Cid, parse func(*tables, []byte) (T, error)) (x T, err error) {
 	if _, _, err := hashOf(c); err != nil {
-		return Root{}, err
+		return x, err
 	}
 	err = s.read(func(t *tables) error {
-		v, err := t.get(string(keyRoot) + c.KeyString())
+		v, err := t.get(string(kind) + c.KeyString())
 		if err != nil {
 			return err
 		}
 		if v == nil {
-			return fmt.Errorf("store: root %s: %w", c, ErrNotFound)
+			return fmt.Errorf("store: %s %s: %w", what, c, ErrNotFound)
 		}
-		r, err = s.rootOf(t, v)
+		x, err = parse(t, v)
 		return err
 	})
-	return r, err
+	return x, err
+}
+
+func pinOf(_ *tables, v []byte) (Pin, error) {
+	_, _, body, err := parseStamp(v)
+	if err != nil {
+		return Pin{}, err
+	}
+	r, _, err := parseRootBody(body)
+	return Pin{Cid: r.Cid, Name: r.Name, Size: r.Size, Added: r.Added}, err
 }
 
 func (s *Store) rootOf(t *tables, v []byte) (Root, error) {
@@ -245,14 +266,7 @@ func (s *Store) Roots(ctx context.Context) iter.Seq2[Root, error] {
 
 // Pins enumerates all pins, ordered by CID. An error ends the enumeration.
 func (s *Store) Pins(ctx context.Context) iter.Seq2[Pin, error] {
-	return enumerate(ctx, s, string(keyPin), func(_ *tables, e entry) (Pin, error) {
-		_, _, body, err := parseStamp(e.v)
-		if err != nil {
-			return Pin{}, err
-		}
-		r, _, err := parseRootBody(body)
-		return Pin{Cid: r.Cid, Name: r.Name, Added: r.Added}, err
-	})
+	return enumerate(ctx, s, string(keyPin), func(t *tables, e entry) (Pin, error) { return pinOf(t, e.v) })
 }
 
 // enumerate goes over the entries with a prefix, page by page, holding nothing

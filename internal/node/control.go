@@ -218,21 +218,19 @@ func (n *Node) keeps(root cid.Cid) bool {
 	if _, err := n.store.Root(root); err == nil {
 		return true
 	}
-	for pin, err := range n.store.Pins(context.Background()) {
-		if err == nil && pin.Cid == root {
-			return true
-		}
-	}
-	return false
+	_, err := n.store.Pin(root)
+	return err == nil
 }
 
 // size is that of a root's content in bytes; 0 if it is not known.
 func (n *Node) size(root cid.Cid) int64 {
-	r, err := n.store.Root(root)
-	if err != nil {
-		return 0
+	if r, err := n.store.Root(root); err == nil {
+		return r.Size
 	}
-	return r.Size
+	if p, err := n.store.Pin(root); err == nil {
+		return p.Size
+	}
+	return 0
 }
 
 // applyRoot serves and announces a root, or stops doing so, as the plan has it.

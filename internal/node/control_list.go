@@ -39,7 +39,7 @@ func (n *Node) Transfers(ctx context.Context) iter.Seq2[Transfer, error] {
 				yield(Transfer{}, storeFailure(err, "cannot list the pins"))
 				return
 			}
-			if !seen[pin.Cid] && !yield(n.seedInfo(store.Root{Cid: pin.Cid, Name: pin.Name}), nil) {
+			if !seen[pin.Cid] && !yield(n.seedInfo(store.Root{Cid: pin.Cid, Name: pin.Name, Size: pin.Size}), nil) {
 				return
 			}
 		}

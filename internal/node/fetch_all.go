@@ -10,16 +10,17 @@ import (
 	"ringswap/transfer/dag"
 )
 
-// fetchAll gets every block below a root into the store.
-func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress func(Progress)) error {
+// fetchAll gets every block below a root into the store. size is that of its files
+// in bytes.
+func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress func(Progress)) (size int64, err error) {
 	m, err := dag.Build(ctx, root, keeping{f}, dag.Limits{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var mu sync.Mutex
 	pace := newPace()
 	var done int64
-	return f.FetchChunks(ctx, transfer.ChunkRequest{
+	return m.Size, f.FetchChunks(ctx, transfer.ChunkRequest{
 		Chunks:  m.Chunks,
 		Missing: func(i int) bool { has, err := n.store.Has(m.Chunks[i].Cid); return err != nil || !has },
 		Deliver: func(i int, data []byte) error {

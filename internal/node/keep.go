@@ -40,17 +40,18 @@ func (n *Node) Pin(ctx context.Context, text string, progress func(Progress)) (P
 		return Pin{}, storeFailure(err, "cannot pin %s", ref.root)
 	}
 	defer batch.Close()
-	if err := n.fetchAll(ctx, ref.root, f, progress); err != nil {
+	size, err := n.fetchAll(ctx, ref.root, f, progress)
+	if err != nil {
 		return Pin{}, f.failed(err)
 	}
-	err = n.store.Pin(ref.root, ref.name)
+	err = n.store.AddPin(store.Pin{Cid: ref.root, Name: ref.name, Size: size})
 	if err == nil {
 		err = n.store.Sync(ctx)
 	}
 	if err != nil {
 		return Pin{}, storeFailure(err, "cannot pin %s", ref.root)
 	}
-	n.transfers.share(ref.root, 0)
+	n.transfers.share(ref.root, size)
 	if n.active(ref.root) {
 		n.announce(ctx, ref.root)
 	}

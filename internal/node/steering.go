@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"ringswap/internal/steer"
+	"ringswap/transfer"
 	"ringswap/transfer/swap"
 )
 
@@ -39,7 +39,6 @@ type steering struct {
 	throttles     map[cid.Cid]*swap.Throttle
 	commandLimits map[cid.Cid]int64 // limits down that a command brought, which hold as long as it
 	live          map[int]*fetch    // of the tasks that run
-	reached       map[int]Progress  // of the tasks that ran before
 	override      steer.Change      // the limits of this run's command line, until they are changed
 }
 
@@ -49,7 +48,6 @@ func openSteering(path string, brief bool) (*steering, error) {
 	s := &steering{
 		path: path, plan: steer.New(), changed: make(chan struct{}),
 		throttles: make(map[cid.Cid]*swap.Throttle), commandLimits: make(map[cid.Cid]int64), live: make(map[int]*fetch),
-		reached: make(map[int]Progress),
 	}
 	text, err := readBounded(path, steer.MaxFile)
 	if err == nil {
@@ -135,7 +133,6 @@ func (s *steering) arrange() {
 			t.Set(r)
 		}
 	}
-	maps.DeleteFunc(s.reached, func(id int, _ Progress) bool { _, ok := s.plan.Task(id); return !ok })
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -271,7 +268,10 @@ func (s *steering) runs(id int, f *fetch) (stopped func()) {
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.reached[id] = f.progress()
+		if at := f.at.Load(); at != nil && at.Phase >= transfer.PhaseFetching { // else what was known before holds
+			s.plan.Reached(id, at.Bytes, at.Total)
+			s.dirty = true
+		}
 		delete(s.live, id)
 	}
 }
@@ -283,9 +283,8 @@ func (s *steering) progress(id int) Progress {
 	if f := s.live[id]; f != nil {
 		return f.progress()
 	}
-	p := s.reached[id]
-	p.Peers = 0
-	return p
+	t, _ := s.plan.Task(id)
+	return Progress{Done: t.Done, Total: t.Size}
 }
 
 // settings are those in force.

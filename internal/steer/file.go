@@ -88,7 +88,7 @@ func Decode(b []byte) (*Plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		if !filepath.IsAbs(t.Path) || t.Wait < 0 || t.Tries < 0 {
+		if !filepath.IsAbs(t.Path) || t.Wait < 0 || t.Tries < 0 || t.Done < 0 || t.Size < t.Done {
 			return nil, fmt.Errorf("%w: a transfer to %q", ErrDamaged, t.Path)
 		}
 		t.Root = root

@@ -203,6 +203,7 @@ func somePlan(t testing.TB) *Plan {
 	must(t, p.Set(Change{LimitUp: ptr[int64](ServeNobody), LimitDown: ptr[int64](1e6), AtOnce: ptr(2), GoalSeconds: ptr(86400.0)}))
 	add(t, p, "a")
 	p.Failed(epoch, add(t, p, "b"), true, "nobody has it", "peer providers b")
+	p.Reached(add(t, p, "d"), 5, 10)
 	must(t, p.SetRoot(root(t, "a"), 0, Change{LimitDown: ptr[int64](5)}))
 	must(t, p.Pause(root(t, "b")))
 	p.Fetched(root(t, "c"))
@@ -222,7 +223,7 @@ func TestFile(t *testing.T) {
 	if !reflect.DeepEqual(q.Settings(), p.Settings()) || !reflect.DeepEqual(q.roots, p.roots) {
 		t.Errorf("came back as %+v", q)
 	}
-	if got, want := q.Tasks(), p.Tasks()[:2]; !reflect.DeepEqual(got, want) {
+	if got, want := q.Tasks(), p.Tasks()[:3]; !reflect.DeepEqual(got, want) {
 		t.Errorf("the queue came back as %+v, want %+v", got, want)
 	}
 	for i := range b {

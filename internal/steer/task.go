@@ -33,6 +33,10 @@ type Task struct {
 	// until they are done or cancelled, over restarts.
 	Brief bool `json:"-"`
 
+	// Done of Size bytes were there when it last stopped running; Size is 0 if that
+	// was not known.
+	Done int64 `json:"done,omitempty"`
+	Size int64 `json:"size,omitempty"`
 	// What came of it so far: Failed says that it is not tried again by itself,
 	// Again when it is, Why and Try what to tell the user.
 	Tries  int       `json:"tries,omitempty"`
@@ -157,6 +161,13 @@ func (p *Plan) Deadline(now time.Time) (at time.Time) {
 		}
 	}
 	return at
+}
+
+// Reached says how far a task has come, in bytes.
+func (p *Plan) Reached(id int, done, size int64) {
+	if t := p.task(id); t != nil {
+		t.Done, t.Size = min(done, size), size
+	}
 }
 
 // Failed says that a task ended with an error, and what to tell the user of it.

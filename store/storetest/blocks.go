@@ -33,7 +33,8 @@ type Store interface {
 	Root(c cid.Cid) (store.Root, error)
 	RemoveRoot(c cid.Cid) error
 	Roots(ctx context.Context) iter.Seq2[store.Root, error]
-	Pin(c cid.Cid, name string) error
+	AddPin(p store.Pin) error
+	Pin(c cid.Cid) (store.Pin, error)
 	Unpin(c cid.Cid) error
 	Pins(ctx context.Context) iter.Seq2[store.Pin, error]
 	GC(ctx context.Context, o store.GCOptions) (store.GCStats, error)

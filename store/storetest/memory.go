@@ -278,13 +278,25 @@ func (m *Memory) Roots(context.Context) iter.Seq2[store.Root, error] {
 	}
 }
 
-// Pin is [store.Store.Pin].
-func (m *Memory) Pin(c cid.Cid, name string) error {
-	if !c.Defined() {
+// AddPin is [store.Store.AddPin].
+func (m *Memory) AddPin(p store.Pin) error {
+	if !p.Cid.Defined() {
 		return store.ErrBadCid
 	}
-	m.pins[c.KeyString()] = store.Pin{Cid: c, Name: name, Added: time.Now()}
+	if p.Added.IsZero() {
+		p.Added = time.Now()
+	}
+	m.pins[p.Cid.KeyString()] = p
 	return nil
+}
+
+// Pin is [store.Store.Pin].
+func (m *Memory) Pin(c cid.Cid) (store.Pin, error) {
+	p, have := m.pins[c.KeyString()]
+	if !have {
+		return store.Pin{}, store.ErrNotFound
+	}
+	return p, nil
 }
 
 // Unpin is [store.Store.Unpin].

@@ -127,8 +127,8 @@ func testBadCids(t *testing.T, s Store) {
 	if err := s.AddRoot(store.Root{}); !errors.Is(err, store.ErrBadCid) {
 		t.Errorf("AddRoot: %v", err)
 	}
-	if err := s.Pin(cid.Undef, ""); !errors.Is(err, store.ErrBadCid) {
-		t.Errorf("Pin: %v", err)
+	if err := s.AddPin(store.Pin{}); !errors.Is(err, store.ErrBadCid) {
+		t.Errorf("AddPin: %v", err)
 	}
 }
 

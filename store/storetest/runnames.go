@@ -25,7 +25,7 @@ func testRoots(t *testing.T, s Store) {
 		!got.Added.Equal(added) || got.Pinned || !bytes.Equal(got.Note, want.Note) || !got.Cid.Equals(a) {
 		t.Errorf("root: %+v", got)
 	}
-	ok(t, s.Pin(a, "keep"))
+	ok(t, s.AddPin(store.Pin{Cid: a, Name: "keep"}))
 	want.Name = "again"
 	ok(t, s.AddRoot(want))
 	all := collect(t, s.Roots(context.Background()))
@@ -48,9 +48,9 @@ func testRoots(t *testing.T, s Store) {
 
 func testPins(t *testing.T, s Store) {
 	a, b := RawCid([]byte("a")), RawCid([]byte("b"))
-	ok(t, s.Pin(a, "one"))
-	ok(t, s.Pin(b, ""))
-	ok(t, s.Pin(a, "two"))
+	ok(t, s.AddPin(store.Pin{Cid: a, Name: "one"}))
+	ok(t, s.AddPin(store.Pin{Cid: b}))
+	ok(t, s.AddPin(store.Pin{Cid: a, Name: "two", Size: 1 << 40}))
 	all := collect(t, s.Pins(context.Background()))
 	if len(all) != 2 || all[0].Added.IsZero() {
 		t.Fatalf("pins: %+v", all)
@@ -59,9 +59,14 @@ func testPins(t *testing.T, s Store) {
 	if err := s.Unpin(b); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("unpinned twice: %v", err)
 	}
+	if _, err := s.Pin(b); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("unpinned: %v", err)
+	}
 	all = collect(t, s.Pins(context.Background()))
-	if len(all) != 1 || all[0].Name != "two" || !all[0].Cid.Equals(a) {
-		t.Errorf("pins: %+v", all)
+	one, err := s.Pin(a)
+	ok(t, err)
+	if len(all) != 1 || all[0].Name != "two" || all[0].Size != 1<<40 || !all[0].Cid.Equals(a) || one.Name != "two" || one.Size != 1<<40 {
+		t.Errorf("pins: %+v, %+v", all, one)
 	}
 }
 
@@ -75,7 +80,7 @@ func testQuota(t *testing.T, s Store) {
 		t.Fatalf("over quota: %v", err)
 	}
 	ok(t, s.Put(RawCid(block(2)), block(2)))
-	ok(t, s.Pin(RawCid(block(1)), ""))
+	ok(t, s.AddPin(store.Pin{Cid: RawCid(block(1))}))
 	_, err = s.GC(context.Background(), store.GCOptions{Links: Links})
 	ok(t, err)
 	ok(t, s.Put(RawCid(block(3)), block(3)))
@@ -108,7 +113,7 @@ func testGC(t *testing.T, s Store) {
 	pinned := node(4, leaf("pinned"))
 	ok(t, s.AddRoot(store.Root{Cid: root}))
 	ok(t, s.AddRoot(store.Root{Cid: lost}))
-	ok(t, s.Pin(pinned, ""))
+	ok(t, s.AddPin(store.Pin{Cid: pinned}))
 	gc := func() store.GCStats {
 		st, err := s.GC(context.Background(), store.GCOptions{Links: Links})
 		ok(t, err)

@@ -70,7 +70,7 @@ func (w *walk) compareNames(m *Memory) error {
 			all = append(all, fmt.Sprint("root ", r.Cid, r.Name, r.Size, r.Added.UnixNano(), r.Pinned))
 		}
 		for _, p := range collect(w.t, s.Pins(ctx)) {
-			all = append(all, fmt.Sprint("pin ", p.Cid, p.Name))
+			all = append(all, fmt.Sprint("pin ", p.Cid, p.Name, p.Size))
 		}
 		for _, f := range collect(w.t, s.Files(ctx)) {
 			all = append(all, fmt.Sprint("file ", f))

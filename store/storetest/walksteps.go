@@ -154,9 +154,9 @@ func (w *walk) removeRoot() {
 }
 
 func (w *walk) pin() {
-	c := w.any()
-	w.must("pin", w.s.Pin(c, "p"))
-	w.must("pin", w.model.Pin(c, "p"))
+	p := store.Pin{Cid: w.any(), Name: "p", Size: w.r.Int64()}
+	w.must("pin", w.s.AddPin(p))
+	w.must("pin", w.model.AddPin(p))
 	w.did()
 }
 
