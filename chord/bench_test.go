@@ -84,7 +84,7 @@ func run(tb testing.TB, machines map[overlay.ID]*chord.Machine, m *chord.Machine
 		case overlay.Send:
 			var reply overlay.Reply
 			for _, r := range machines[eff.To.ID].Step(now, overlay.Inbound{
-				Req: 1, From: from, Remote: from.Addrs[0], Server: true, Msg: eff.Msg,
+				Req: 1, From: &from, Remote: from.Addrs[0], Server: true, Msg: eff.Msg,
 			}) {
 				if r, ok := r.(overlay.Reply); ok {
 					reply = r
@@ -183,6 +183,6 @@ func BenchmarkFind(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		now = now.Add(time.Millisecond * 10)
-		list[0].Step(now, overlay.Inbound{Req: overlay.ReqID(i), From: *all[1], Remote: all[1].Addrs[0], Server: true, Msg: msg})
+		list[0].Step(now, overlay.Inbound{Req: overlay.ReqID(i), From: all[1], Remote: all[1].Addrs[0], Server: true, Msg: msg})
 	}
 }

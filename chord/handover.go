@@ -340,7 +340,7 @@ func (r *records) bequeath() {
 		msg, k := batch(list)
 		m.requests.last++
 		m.requests.sent++
-		m.emit(overlay.Send{Req: m.requests.last, To: *ring.succ[n-1], Msg: msg, Timeout: m.timeout(), OneWay: true})
+		m.emit(overlay.Send{Req: m.requests.last, To: ring.succ[n-1], Msg: msg, Timeout: m.timeout(), OneWay: true})
 		list = list[k:]
 	}
 }

@@ -298,7 +298,7 @@ func TestHostileRecords(t *testing.T) {
 	var in overlay.ReqID = 1 << 40
 	ask := func(from *overlaytest.Node, m chord.Message) (r overlay.Reply) {
 		in++
-		for _, e := range victim.Machine.Step(k.Now(), overlay.Inbound{Req: in, From: from.Contact, Remote: from.Addrs[0], Server: true, Msg: m}) {
+		for _, e := range victim.Machine.Step(k.Now(), overlay.Inbound{Req: in, From: &from.Contact, Remote: from.Addrs[0], Server: true, Msg: m}) {
 			if reply, ok := e.(overlay.Reply); ok && reply.Req == in {
 				r = reply
 			}
@@ -348,7 +348,7 @@ func TestRecordFlood(t *testing.T) {
 	var in overlay.ReqID
 	ask := func(from overlay.Contact, msg chord.Message) {
 		in++
-		m.Step(now, overlay.Inbound{Req: in, From: from, Remote: from.Addrs[0], Server: true, Msg: msg})
+		m.Step(now, overlay.Inbound{Req: in, From: &from, Remote: from.Addrs[0], Server: true, Msg: msg})
 	}
 	first := []byte("first")
 	for i := range 3 {

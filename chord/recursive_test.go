@@ -177,7 +177,7 @@ func (p *post) give(ev overlay.Event) (reply *overlay.Reply) {
 }
 
 func (p *post) inbound(from int, msg overlay.Message) overlay.Reply {
-	return *p.give(overlay.Inbound{Req: 9, From: *standing(from), Server: true, Msg: msg})
+	return *p.give(overlay.Inbound{Req: 9, From: standing(from), Server: true, Msg: msg})
 }
 
 // take is the only message that was sent since the last call.

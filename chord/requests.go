@@ -34,7 +34,7 @@ func (m *Machine) ask(to *overlay.Contact, msg Message, then func(Message, error
 	r.last++
 	r.sent++
 	r.open = append(r.open, request{id: r.last, to: to, kind: msg.Type(), sent: m.now, then: then})
-	m.emit(overlay.Send{Req: r.last, To: *to, Msg: msg, Timeout: m.timeout()})
+	m.emit(overlay.Send{Req: r.last, To: to, Msg: msg, Timeout: m.timeout()})
 }
 
 // timeout is how long an answer may take: four times what answers usually do.

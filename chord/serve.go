@@ -23,16 +23,15 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 		return nil, overlay.ErrClosed
 	case !ok || msg == nil:
 		return nil, bad(ErrUnknownMessage, "a request of type %T", ev.Msg)
-	case ev.From.Peer == "" || m.isSelf(&ev.From):
+	case ev.From.Peer == "" || m.isSelf(ev.From):
 		return nil, bad(ErrForged, "a request of our own")
 	case !m.limiter.Allow(m.now, ev.From.Peer):
 		return nil, refused(ErrLimit)
 	case !m.server:
 		return nil, refused(ErrClient)
 	}
-	from := ev.From
 	reach := scope.OfAsker(ev.Remote)
-	sender := scope.ContactWithin(&from, reach)
+	sender := scope.ContactWithin(ev.From, reach)
 	if p := m.ring.pred; ev.Server && p != nil && p.ID == sender.ID && m.admit(sender) == nil {
 		m.ring.predSeen = m.now
 	}

@@ -111,7 +111,7 @@ func TestAnswerToAnEarlierList(t *testing.T) {
 	if known := s.Msg.(*chord.NeighboursRequest).Known; known != 7 {
 		t.Fatalf("asked with version %d", known)
 	}
-	d.step(overlay.Inbound{Req: 1, From: *standing(40), Server: true, Msg: &chord.LeaveRequest{}})
+	d.step(overlay.Inbound{Req: 1, From: standing(40), Server: true, Msg: &chord.LeaveRequest{}})
 	d.answer(s, &chord.NeighboursAnswer{Version: 7, Predecessor: standing(10)}, nil)
 	d.successors(20, 30)
 	s = d.reading(20)
@@ -172,7 +172,7 @@ func TestRefusalIsNoDeath(t *testing.T) {
 // and is notified before he has joined, takes over that node's list.
 func TestNotifiedOutsideTheRing(t *testing.T) {
 	d := newDesk(t)
-	d.step(overlay.Inbound{Req: 1, From: *standing(5), Server: true, Msg: &chord.NotifyRequest{}})
+	d.step(overlay.Inbound{Req: 1, From: standing(5), Server: true, Msg: &chord.NotifyRequest{}})
 	if s := d.State(); s.Member || s.HasPredecessor {
 		t.Errorf("in the ring by a notification alone: %+v", s)
 	}
@@ -194,7 +194,7 @@ func TestNewcomerAmongStrays(t *testing.T) {
 		d := newDesk(t)
 		d.step(overlay.Join{Seeds: []overlay.Contact{*standing(5), *standing(8)}})
 		key := at(10)
-		in := overlay.Inbound{Req: 1, From: *standing(200), Server: true, Msg: &chord.FindRequest{Key: key[:], Point: true, N: 1, Owner: true}}
+		in := overlay.Inbound{Req: 1, From: standing(200), Server: true, Msg: &chord.FindRequest{Key: key[:], Point: true, N: 1, Owner: true}}
 		for _, eff := range d.Step(d.now, in) {
 			if r, ok := eff.(overlay.Reply); ok && len(r.Msg.(*chord.FindAnswer).Owners) > 0 {
 				t.Error("on its way into the ring it claims a key")

@@ -100,13 +100,14 @@ func TestForeignContacts(t *testing.T) {
 	before := machine(n).State()
 	liar := overlaytest.Contact(99)
 	liar.ID = at(1)
+	stranger := overlaytest.Contact(98)
 	for i, in := range []overlay.Inbound{
-		{From: liar, Server: true, Msg: &chord.NotifyRequest{}},                     // not at its hash
-		{From: overlaytest.Contact(98), Server: false, Msg: &chord.NotifyRequest{}}, // a client
-		{From: overlaytest.Contact(98), Server: true, Msg: &chord.Unknown{Number: 77}},
-		{From: overlaytest.Contact(98), Server: true, Msg: &chord.PingAnswer{}},
-		{From: overlaytest.Contact(98), Server: true, Msg: &chord.FindRequest{Key: []byte("k"), N: 1 << 20}},
-		{From: n.Contact, Server: true, Msg: &chord.PingRequest{}},
+		{From: &liar, Server: true, Msg: &chord.NotifyRequest{}},      // not at its hash
+		{From: &stranger, Server: false, Msg: &chord.NotifyRequest{}}, // a client
+		{From: &stranger, Server: true, Msg: &chord.Unknown{Number: 77}},
+		{From: &stranger, Server: true, Msg: &chord.PingAnswer{}},
+		{From: &stranger, Server: true, Msg: &chord.FindRequest{Key: []byte("k"), N: 1 << 20}},
+		{From: &n.Contact, Server: true, Msg: &chord.PingRequest{}},
 	} {
 		in.Req = overlay.ReqID(1000 + i)
 		effects := machine(n).Step(w.Now(), in)

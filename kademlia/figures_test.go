@@ -187,7 +187,7 @@ func (w *still) answer(at, from int, req *Message) *Message {
 	}
 	m := w.machine(at)
 	m.requests.doubt = w.doubt
-	reply, err := server{m}.respond(&overlay.Inbound{From: *w.contacts[from], Msg: req})
+	reply, err := server{m}.respond(&overlay.Inbound{From: w.contacts[from], Msg: req})
 	if err != nil {
 		w.t.Fatal(err)
 	}

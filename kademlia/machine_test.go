@@ -135,7 +135,7 @@ func (r *rig) answerAll(closer []*overlay.Contact, dead ...*overlay.Contact) {
 func (r *rig) request(from *overlay.Contact, server bool, remote string, msg *Message) overlay.Reply {
 	r.t.Helper()
 	r.lastIn++
-	ev := overlay.Inbound{Req: r.lastIn, From: *from, Server: server, Msg: msg}
+	ev := overlay.Inbound{Req: r.lastIn, From: from, Server: server, Msg: msg}
 	if remote != "" {
 		ev.Remote = ma.StringCast(remote)
 	}
@@ -351,7 +351,7 @@ func TestBadRequests(t *testing.T) {
 		}
 	}
 	r.lastIn++
-	r.step(overlay.Inbound{Req: r.lastIn, From: *asker, Msg: "no message at all"})
+	r.step(overlay.Inbound{Req: r.lastIn, From: asker, Msg: "no message at all"})
 	if r.replies[r.lastIn].Err == nil {
 		t.Error("a message of a foreign type was answered")
 	}

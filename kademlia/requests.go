@@ -42,14 +42,14 @@ func (m *Machine) ask(to *overlay.Contact, msg *Message, then func(*Message, err
 	r.open = append(r.open, request{id: r.last, to: to, kind: msg.Type, sent: m.now, then: then})
 	r.sent++
 	r.asked++
-	m.emit(overlay.Send{Req: r.last, To: *to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout})
+	m.emit(overlay.Send{Req: r.last, To: to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout})
 }
 
 // tell sends a message that has no answer.
 func (m *Machine) tell(to *overlay.Contact, msg *Message) {
 	m.requests.last++
 	m.requests.sent++
-	m.emit(overlay.Send{Req: m.requests.last, To: *to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout, OneWay: true})
+	m.emit(overlay.Send{Req: m.requests.last, To: to, Msg: msg, Timeout: m.cfg.Lookup.RequestTimeout, OneWay: true})
 }
 
 // answered takes an answer to whoever asked.

@@ -43,8 +43,7 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 		return nil, fmt.Errorf("%w: too many requests", overlay.ErrRefused)
 	}
 	if ev.Server {
-		from := ev.From
-		m.checks.meet(scope.ContactWithin(&from, scope.OfAsker(ev.Remote)))
+		m.checks.meet(scope.ContactWithin(ev.From, scope.OfAsker(ev.Remote)))
 	}
 	if !m.server {
 		return nil, fmt.Errorf("%w: this node is a client", overlay.ErrRefused)
@@ -147,8 +146,7 @@ func (s server) addProvider(ev *overlay.Inbound, msg *Message) error {
 		}
 		c = scope.ContactWithin(c, reach)
 		if len(c.Addrs) == 0 {
-			from := ev.From
-			c = scope.ContactWithin(&from, reach)
+			c = scope.ContactWithin(ev.From, reach)
 		}
 		return m.providers.Add(key, c, m.now.Add(m.cfg.Records.ProviderTTL))
 	}

@@ -274,10 +274,11 @@ func (d *Driver) serve(ctx context.Context, in Request) ([]byte, error) {
 		return nil, err
 	}
 	replies := make(chan Reply, 1)
+	from := in.From // of its own: the machine may keep it, and not the rest of the request
 	err = d.post(ctx, func(l *loop) {
 		l.lastInbound++
 		l.inbound[l.lastInbound] = replies
-		l.step(Inbound{Req: l.lastInbound, From: in.From, Remote: in.Remote, Server: in.Server, Msg: msg})
+		l.step(Inbound{Req: l.lastInbound, From: &from, Remote: in.Remote, Server: in.Server, Msg: msg})
 	})
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func (e *echo) Step(now time.Time, ev Event) (out []Effect) {
 		e.left = true
 		for _, s := range e.seeds {
 			e.req++
-			out = append(out, Send{Req: e.req, To: s, Msg: tell, OneWay: true})
+			out = append(out, Send{Req: e.req, To: &s, Msg: tell, OneWay: true})
 		}
 	}
 	return out
@@ -120,13 +120,13 @@ func (e *echo) start(ev Start) []Effect {
 	case Provide:
 		e.req++
 		return []Effect{
-			Send{Req: e.req, To: e.seeds[0], Msg: tell, OneWay: true},
+			Send{Req: e.req, To: &e.seeds[0], Msg: tell, OneWay: true},
 			Done{Op: ev.Op, Result: Result{Stored: 1}},
 		}
 	}
 	e.req++
 	e.running[e.req] = ev.Op
-	return []Effect{Send{Req: e.req, To: e.seeds[0], Msg: msg, Timeout: 5 * time.Second}}
+	return []Effect{Send{Req: e.req, To: &e.seeds[0], Msg: msg, Timeout: 5 * time.Second}}
 }
 
 // memory is a Transport between drivers of one test.

@@ -182,9 +182,9 @@ func (l *loop) exchange(s Send) (Message, error) {
 	}
 	defer cancel()
 	if s.OneWay {
-		return nil, l.cfg.Transport.Send(ctx, s.To, out)
+		return nil, l.cfg.Transport.Send(ctx, *s.To, out)
 	}
-	in, err := l.cfg.Transport.Call(ctx, s.To, out)
+	in, err := l.cfg.Transport.Call(ctx, *s.To, out)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil, ErrTimeout

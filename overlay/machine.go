@@ -60,10 +60,11 @@ type (
 	Cancel struct{ Op OpID }
 
 	// Inbound is a request from another node. From is authenticated by the
-	// transport; its Addrs are what the transport knows of it and may be empty.
+	// transport and never nil; its Addrs are what the transport knows of it and may
+	// be empty. The machine may keep From, as it is.
 	Inbound struct {
 		Req  ReqID
-		From Contact
+		From *Contact
 		// Remote is the address the request came from, nil if unknown. It says
 		// which addresses the asker can use.
 		Remote ma.Multiaddr
@@ -158,10 +159,10 @@ type Effect interface{ isEffect() }
 type (
 	// Send asks a node. The owner delivers one Answer, with an error after
 	// Timeout at the latest. A OneWay message is sent without waiting for, or
-	// being told of, anything.
+	// being told of, anything. To is the machine's own: it is not to be written to.
 	Send struct {
 		Req     ReqID
-		To      Contact
+		To      *Contact
 		Msg     Message
 		Timeout time.Duration
 		OneWay  bool

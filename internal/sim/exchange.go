@@ -64,7 +64,7 @@ func (w *World) close(i uint32) {
 func (w *World) send(from *Node, s *overlay.Send) {
 	w.Messages++
 	w.count(from, s.Msg)
-	to := w.nodeOf(&s.To)
+	to := w.nodeOf(s.To)
 	i, x := w.open()
 	x.from, x.to, x.req, x.oneWay, x.life = from, to, s.Req, s.OneWay, from.life
 	x.limit = w.now + int64(s.Timeout)
@@ -112,7 +112,7 @@ func (w *World) deliver(i uint32) {
 	x.msg, x.phase, x.toLife = nil, pending, to.life
 	gen := x.gen
 	to.busy++
-	in := overlay.Inbound{Req: reqOf(i, gen), From: *from.Contact, Remote: remoteOf(from.Contact), Server: from.Server, Msg: msg}
+	in := overlay.Inbound{Req: reqOf(i, gen), From: from.Contact, Remote: remoteOf(from.Contact), Server: from.Server, Msg: msg}
 	w.step(to, in)
 	x = &w.exchanges[i] // the step may have grown the list
 	if x.gen != gen || x.phase != pending {

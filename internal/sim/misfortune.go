@@ -93,12 +93,12 @@ func (r *ringSoak) forge(n *Node) {
 	if x := r.insider(); x != nil {
 		other = *x.Contact
 	}
-	in := overlay.Inbound{Req: ^overlay.ReqID(0), From: stranger, Server: true}
+	in := overlay.Inbound{Req: ^overlay.ReqID(0), From: &stranger, Server: true}
 	switch r.rng.IntN(9) {
 	case 0:
 		in.Msg = &chord.NotifyRequest{} // what a predecessor says
 	case 1:
-		in.Msg, in.From.ID = &chord.NotifyRequest{}, other.ID // from another one's place
+		in.Msg, in.From = &chord.NotifyRequest{}, &overlay.Contact{ID: other.ID, Peer: stranger.Peer} // from another one's place
 	case 2:
 		in.Msg, in.Server = &chord.NotifyRequest{}, false
 	case 3:
@@ -112,7 +112,7 @@ func (r *ringSoak) forge(n *Node) {
 	case 7:
 		in.Msg = &chord.HandOverRequest{Providers: []chord.ProviderRecord{{Key: other.ID, Provider: &stranger}}}
 	case 8:
-		in.Msg, in.From = &chord.NotifyRequest{}, *n.Contact // from the node itself
+		in.Msg, in.From = &chord.NotifyRequest{}, n.Contact // from the node itself
 	}
 	r.w.step(n, in)
 }

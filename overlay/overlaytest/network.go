@@ -309,7 +309,8 @@ func (n *Node) receive(from *Node, msg overlay.Message, oneWay bool, answer func
 	if len(from.Addrs) > 0 {
 		remote = from.Addrs[0]
 	}
-	n.Step(overlay.Inbound{Req: n.lastIn, From: from.Contact, Remote: remote, Server: from.Server, Msg: msg})
+	sender := from.Contact // which a test may change
+	n.Step(overlay.Inbound{Req: n.lastIn, From: &sender, Remote: remote, Server: from.Server, Msg: msg})
 }
 
 // wire sends a message through its encoding, as the driver would.
