@@ -24,8 +24,7 @@ func TestChordUnderChurn(t *testing.T) {
 	sharers, paths, cids := all[:third], make([]string, third), make([]string, third)
 	for i, d := range sharers {
 		paths[i] = w.file(fmt.Sprint("file", i), fmt.Sprint("churn ", i), int64(i)<<20+12345)
-		var s shared
-		d.do(&s, "share", paths[i])
+		s := d.shares(paths[i])
 		cids[i] = s.Cid
 	}
 	doomed := w.owners(cids, all[third:])

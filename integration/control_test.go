@@ -45,12 +45,9 @@ func (d *daemon) becomes(cid, state string) {
 
 // A transfer that runs is limited, paused, resumed, and let go, by other commands.
 func TestSteeringATransfer(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	path := w.file("file", "steered", 48<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	out := filepath.Join(w.dir, "out")
 	get, log := w.background(b.repo, "get", s.Cid, "-o", out, "--limit", "2MiB")
 	waitFor(t, "4 MiB to arrive", func() bool { return written(out+".part") >= 4<<20 })
@@ -99,8 +96,7 @@ func TestCancel(t *testing.T) {
 	a := w.start("a", "--limit-up", "512KiB")
 	b := w.start("b", a.bootstrap()...)
 	path := w.file("file", "cancelled", 16<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	out := filepath.Join(w.dir, "out")
 	get, log := w.background(b.repo, "get", s.Cid, "-o", out)
 	waitFor(t, "2 MiB to arrive", func() bool { return written(out+".part") >= 2<<20 })
@@ -128,8 +124,7 @@ func TestFreeRiderIsTold(t *testing.T) {
 	giver := w.start("giver", a.bootstrap()...)
 	taker := w.start("taker", append(a.bootstrap(), "--limit-up", "none")...)
 	path := w.file("file", "free rider", 24<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	_, _ = w.background(giver.repo, "get", s.Cid, "-o", filepath.Join(w.dir, "given"))
 	_, log := w.background(taker.repo, "get", s.Cid, "-o", filepath.Join(w.dir, "taken"))
 	waitFor(t, "the taker to be told", func() bool { return strings.Contains(log.String(), "serves nobody; to change that: peer limit --up 0") })
@@ -222,12 +217,9 @@ func TestQueue(t *testing.T) {
 
 // Limits hold for what runs, and for the next run of the daemon.
 func TestLimitsSurviveARestart(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	path := w.file("file", "limits", 8<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	a.do(nil, "limit", "--up", "none", "--down", "3MB")
 	a.stop()
 	a = w.start("a", b.bootstrap()...)
@@ -254,12 +246,9 @@ func TestLimitsSurviveARestart(t *testing.T) {
 // What was fetched is given onwards until the goal is reached, and then rests, over
 // a restart, until it is woken.
 func TestSeedingGoal(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	path := w.file("file", "goal", 4<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	b.do(nil, "goal", "--ratio", "0.5")
 	b.do(nil, "get", s.Cid, "-o", filepath.Join(w.dir, "at b"))
 	a.stop()

@@ -29,8 +29,7 @@ func TestFullDisk(t *testing.T) {
 	a := w.start("a")
 	b := w.start("b", a.bootstrap()...)
 	path := w.file("file", "full disk", 12<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	ballast := filepath.Join(small, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o644); err != nil {
 		t.Fatal(err)

@@ -10,14 +10,6 @@ import (
 // nobodysCid is the CID of content that no test shares.
 const nobodysCid = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 
-// pair is two daemons in one world.
-func pair(t *testing.T) (w *world, a, b *daemon) {
-	t.Helper()
-	w = newWorld(t)
-	a = w.start("a")
-	return w, a, w.start("b", a.bootstrap()...)
-}
-
 func TestWrongUsage(t *testing.T) {
 	w, _, b := pair(t)
 	out := filepath.Join(w.dir, "out")
@@ -50,8 +42,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 	path := w.file("shared", "overwrite", 1000)
 	other := w.file("other", "something else", 1000)
 	before := sum(t, other)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	w.fails(1, []string{"--force"}, b.repo, "get", s.Cid, "-o", other)
 	if sum(t, other) != before {
 		t.Fatal("the other file was overwritten")
@@ -64,8 +55,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 func TestSharedFileChanges(t *testing.T) {
 	w, a, b := pair(t)
 	path := w.file("changing", "before", 3<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	w.file("changing", "after", 3<<20)
 	future := time.Now().Add(time.Hour)
 	if err := os.Chtimes(path, future, future); err != nil {
@@ -82,8 +72,7 @@ func TestSharedFileChanges(t *testing.T) {
 func TestDamagedIndex(t *testing.T) {
 	w, a, b := pair(t)
 	path := w.file("precious", "index", 2<<20)
-	var s shared
-	a.do(&s, "share", path)
+	a.shares(path)
 	a.stop()
 	damage(t, filepath.Join(a.repo, "store"))
 	a = w.start("a", b.bootstrap()...)
@@ -132,8 +121,7 @@ func TestRepoInUse(t *testing.T) {
 func TestPinAndCollect(t *testing.T) {
 	w, a, b := pair(t)
 	path := w.file("file", "pinned", 2<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	b.do(nil, "pin", "add", s.Cid)
 	a.stop()
 	b.stop()

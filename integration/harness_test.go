@@ -155,10 +155,25 @@ func (d *daemon) stop() {
 	}
 }
 
+// pair is two daemons in one world.
+func pair(t *testing.T) (w *world, a, b *daemon) {
+	t.Helper()
+	w = newWorld(t)
+	a = w.start("a")
+	return w, a, w.start("b", a.bootstrap()...)
+}
+
 // do runs a command against the daemon and decodes its one JSON object.
 func (d *daemon) do(out any, args ...string) {
 	d.w.t.Helper()
 	d.w.do(d.repo, out, args...)
+}
+
+// shares has the daemon share a file or folder.
+func (d *daemon) shares(path string) (s shared) {
+	d.w.t.Helper()
+	d.do(&s, "share", path)
+	return s
 }
 
 // result is what a command left behind.

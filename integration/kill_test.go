@@ -25,8 +25,7 @@ func TestKilledGets(t *testing.T) {
 	w := newWorld(t)
 	a := w.start("a", "--limit-up", strconv.Itoa(rate))
 	path := w.file("file", "killed", size)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	out := filepath.Join(w.dir, "out")
 	args := append([]string{"get", s.Link, "-o", out}, w.flags()...)
 	var sent, most int64

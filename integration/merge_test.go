@@ -93,8 +93,7 @@ func TestSmallRings(t *testing.T) {
 	w := newChordWorld(t)
 	one := w.start("one")
 	path := w.file("file", "small rings", 1<<20)
-	var s shared
-	one.do(&s, "share", path)
+	s := one.shares(path)
 	w.oneRing(time.Minute, one)
 	two := w.start("two", one.bootstrap()...)
 	w.oneRing(time.Minute, one, two)

@@ -14,13 +14,10 @@ import (
 // The main job: one process shares, another gets by the bare CID, found
 // through the overlay; then the getter is a source itself.
 func TestTwoDaemonsShareAFile(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	for _, size := range []int64{0, 11, 1 << 20, 1<<20 + 1, 20<<20 + 12345} {
 		path := w.file("file", "two daemons", size)
-		var s shared
-		a.do(&s, "share", path)
+		s := a.shares(path)
 		if s.Size != size {
 			t.Errorf("share says %d bytes of %d", s.Size, size)
 		}
@@ -42,13 +39,10 @@ func TestTwoDaemonsShareAFile(t *testing.T) {
 
 // What was fetched is shared onwards, by reference, without the first sharer.
 func TestGetterBecomesProvider(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	c := w.start("c", b.bootstrap()...)
 	path := w.file("file", "onwards", 5<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	b.do(nil, "get", s.Cid, "-o", filepath.Join(w.dir, "at-b"))
 	a.stop()
 	var g got
@@ -60,9 +54,7 @@ func TestGetterBecomesProvider(t *testing.T) {
 }
 
 func TestFolder(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	root := filepath.Join(w.dir, "a folder with ümlauts")
 	w.file("a folder with ümlauts/one.txt", "1", 3)
 	w.file("a folder with ümlauts/deep/er/two.bin", "2", 3<<20)
@@ -75,8 +67,7 @@ func TestFolder(t *testing.T) {
 	if err := os.Symlink("deep/er/two.bin", filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
 	}
-	var s shared
-	a.do(&s, "share", root)
+	s := a.shares(root)
 	var g got
 	out := filepath.Join(w.dir, "out")
 	b.do(&g, "get", s.Link, "-o", out)
@@ -94,14 +85,11 @@ func TestFolder(t *testing.T) {
 // One file and one folder out of a shared folder; each is shared onwards under the
 // CID that it has by itself.
 func TestPartOfAFolder(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	w.file("tree/sub folder/one", "one", 3<<20)
 	w.file("tree/sub folder/two", "two", 100)
 	w.file("tree/large", "large", 8<<20)
-	var s shared
-	a.do(&s, "share", filepath.Join(w.dir, "tree"))
+	s := a.shares(filepath.Join(w.dir, "tree"))
 	for _, part := range []string{"sub folder", "sub folder/two", "sub folder/one"} {
 		var alone struct{ Cid string }
 		w.do(w.repo("none"), &alone, "cid", filepath.Join(w.dir, "tree", filepath.FromSlash(part)))
@@ -177,8 +165,7 @@ func TestSharesSurviveARestart(t *testing.T) {
 	w := newWorld(t)
 	a := w.start("a")
 	path := w.file("file", "restart", 2<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	id := a.ID
 	a.kill()
 	a = w.start("a")
@@ -204,16 +191,13 @@ func TestSharesSurviveARestart(t *testing.T) {
 }
 
 func TestCat(t *testing.T) {
-	w := newWorld(t)
-	a := w.start("a")
-	b := w.start("b", a.bootstrap()...)
+	w, a, b := pair(t)
 	path := w.file("file", "cat", 3<<20+17)
 	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	for _, c := range []struct {
 		args     []string
 		from, to int

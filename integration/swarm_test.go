@@ -53,8 +53,7 @@ func TestProviderKilledMidway(t *testing.T) {
 	b := w.start("b", append(limit, a.bootstrap()...)...)
 	c := w.start("c", b.bootstrap()...)
 	path := w.file("file", "killed midway", 24<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	b.do(&s, "share", path)
 	out := filepath.Join(w.dir, "out")
 	get, log := w.background(c.repo, "get", s.Cid, "-o", out)
@@ -111,8 +110,7 @@ func TestGetterKilledTwentyTimes(t *testing.T) {
 	w := newWorld(t)
 	a := w.start("a", "--limit-up", "24MiB")
 	path := w.file("file", "twenty", 64<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	out := filepath.Join(w.dir, "out")
 	args := append([]string{"get", s.Cid, "-o", out}, w.flags(a.bootstrap()...)...)
 	for i := range 20 {
@@ -154,8 +152,7 @@ func TestInterruptedGetResumes(t *testing.T) {
 	a := w.start("a", "--limit-up", "8MiB")
 	b := w.start("b", a.bootstrap()...)
 	path := w.file("file", "interrupted", 32<<20)
-	var s shared
-	a.do(&s, "share", path)
+	s := a.shares(path)
 	out := filepath.Join(w.dir, "out")
 	get, log := w.background(b.repo, "get", s.Cid, "-o", out)
 	waitFor(t, "12 MiB to arrive", func() bool { return written(out+".part") >= 12<<20 })
@@ -193,8 +190,7 @@ func TestThirtyNodes(t *testing.T) {
 	}
 	for i, d := range nodes {
 		path := w.file(fmt.Sprintf("file%d", i), fmt.Sprint("thirty ", i), 100+int64(i))
-		var s shared
-		d.do(&s, "share", path)
+		s := d.shares(path)
 		cids[i] = s.Cid
 	}
 	for i, d := range nodes {
