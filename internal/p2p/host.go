@@ -139,7 +139,7 @@ func (h *Host) options(cfg Config) ([]libp2p.Option, error) {
 		libp2p.ProtocolVersion(string(ProtocolID(cfg.Network, "1"))),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.Security(libp2ptls.ID, libp2ptls.New),
+		libp2p.Security(libp2ptls.ID, newBatchedTLS),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, muxer(cfg.Limits)),
 		libp2p.NoListenAddrs, // New opens them itself, see listen
