@@ -3,25 +3,26 @@
 package agenda
 
 // Agenda is a heap of things to do. What is to be done at the same time is done in
-// the order in which it was entered, so that a run never depends on chance. The
-// zero value is ready.
+// the order in which it was entered ([Agenda.Push]), or in one that the caller gives
+// ([Agenda.PushKey]), so that a run never depends on chance. An agenda is filled by one
+// of the two. The zero value is ready.
 //
 // It has four children a node, which is shallower than a binary heap and keeps
 // siblings in the same cache lines. If T has no pointers, the garbage collector does
 // not look at the entries, of which a run may have hundreds of millions.
 type Agenda[T any] struct {
 	list []entry[T]
-	seq  uint64
+	seq  uint64 // entered by Push so far
 }
 
 type entry[T any] struct {
 	at   int64
-	seq  uint64
+	key  uint64
 	what T
 }
 
 func (e *entry[T]) before(o *entry[T]) bool {
-	return e.at < o.at || e.at == o.at && e.seq < o.seq
+	return e.at < o.at || e.at == o.at && e.key < o.key
 }
 
 const arity = 4
@@ -32,11 +33,21 @@ func (a *Agenda[T]) Len() int { return len(a.list) }
 // Next is the time of the earliest one. The agenda must not be empty.
 func (a *Agenda[T]) Next() int64 { return a.list[0].at }
 
+// Head is the time and the key of the earliest one. The agenda must not be empty.
+func (a *Agenda[T]) Head() (at int64, key uint64) { return a.list[0].at, a.list[0].key }
+
 // Push enters something to do at a time, which is in whatever unit and from
 // whatever moment the caller counts.
 func (a *Agenda[T]) Push(at int64, what T) {
 	a.seq++
-	e := entry[T]{at: at, seq: a.seq, what: what}
+	a.PushKey(at, a.seq, what)
+}
+
+// PushKey is Push where the least key comes first of what is at the same time.
+// What comes out when does then not depend on what was entered when. No two
+// entries of one time may have the same key.
+func (a *Agenda[T]) PushKey(at int64, key uint64, what T) {
+	e := entry[T]{at: at, key: key, what: what}
 	a.list = append(a.list, e)
 	i := len(a.list) - 1
 	for i > 0 {

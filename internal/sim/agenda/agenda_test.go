@@ -40,6 +40,36 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestKeys: with keys, the order of entering does not matter.
+func TestKeys(t *testing.T) {
+	type item struct {
+		at  int64
+		key uint64
+	}
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		items := make([]item, 500)
+		for i := range items {
+			items[i] = item{rng.Int64N(20), uint64(i)}
+		}
+		for range 3 {
+			rng.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+			var a agenda.Agenda[uint64]
+			for _, x := range items {
+				a.PushKey(x.at, x.key, x.key)
+			}
+			for last := (item{-1, 0}); a.Len() > 0; {
+				headAt, headKey := a.Head()
+				at, key := a.Pop()
+				if at != headAt || key != headKey || at < last.at || at == last.at && key <= last.key {
+					t.Fatalf("seed %d: %d of %d came after %v, announced as %d of %d", seed, key, at, last, headKey, headAt)
+				}
+				last = item{at, key}
+			}
+		}
+	}
+}
+
 func BenchmarkPushPop(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var a agenda.Agenda[[2]uint64]
