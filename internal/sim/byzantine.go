@@ -103,7 +103,7 @@ func (l *liar) Step(now time.Time, ev overlay.Event) []overlay.Effect {
 	if evil.Accomplices == nil {
 		return effects
 	}
-	lie := l.node.world.settings.Overlay.Lie(in.Msg, l.node.Contact, evil.Accomplices)
+	lie := l.node.shard.w.settings.Overlay.Lie(in.Msg, l.node.Contact, evil.Accomplices)
 	if lie == nil {
 		return effects
 	}

@@ -133,30 +133,24 @@ func Churn(cfg ChurnConfig) (ChurnResult, error) {
 		return c.res, err
 	}
 	c.who = newMembership(w)
-	w.After = func(n *Node) error {
-		if int(n.Number) >= cfg.Nodes || !n.Alive() { // the others are members from the beginning
-			c.who.note(n)
-		}
-		return nil
-	}
 	c.begin()
 	if err := w.RunFor(cfg.Warmup); err != nil {
 		return c.res, err
 	}
 	c.on = true
-	messages, bytes := w.Messages, w.Bytes
+	messages, bytes := w.Messages(), w.Bytes()
 	if err := w.RunFor(cfg.Time); err != nil {
 		return c.res, err
 	}
 	c.over = true
 	each := float64(cfg.Nodes) * cfg.Time.Seconds()
-	c.res.MessagesPerNode = float64(w.Messages-messages) / each
-	c.res.BytesPerNode = float64(w.Bytes-bytes) / each
+	c.res.MessagesPerNode = float64(w.Messages()-messages) / each
+	c.res.BytesPerNode = float64(w.Bytes()-bytes) / each
 	if err := w.RunFor(time.Minute); err != nil { // the last lookups end
 		return c.res, err
 	}
 	c.res.EntriesMean, _ = w.entries(1000)
-	c.res.Tally, c.res.Events, c.res.Digest = c.t.sum(), w.Events, w.Digest()
+	c.res.Tally, c.res.Events, c.res.Digest = c.t.sum(), w.Events(), w.Digest()
 	c.res.PeakMiB, c.res.Seconds = PeakMiB(), time.Since(began).Seconds()
 	return c.res, nil
 }
@@ -214,10 +208,10 @@ func (c *churn) depart(n *Node) {
 		return
 	}
 	c.res.Departures++
+	c.who.leave(n)
 	if c.rng.Float64() < c.cfg.Silent {
 		c.w.Kill(n)
 	} else {
-		c.who.leave(n)
 		c.w.Leave(n, linger)
 	}
 }
@@ -235,7 +229,7 @@ func (c *churn) lookup() {
 			c.res.Unfinished++
 		default:
 			c.t.add(c.w.judgeBy(asker, &o, func(owner overlay.ID) bool {
-				return c.who.responsible(owner, key.ID(), start)
+				return c.who.responsible(owner, key.ID(), start, int64(o.At))
 			}))
 		}
 	})

@@ -57,10 +57,9 @@ var cityAt = func() []uint8 {
 // cityDelay is one way between two cities, without access.
 var cityDelay = func() (table [len(cities)][len(cities)]time.Duration) {
 	const (
-		earthKm   = 6371.0
-		kmPerSec  = 299_792.458 * 2 / 3
-		detour    = 1.5
-		withinOne = 500 * time.Microsecond // between two nodes of one city
+		earthKm  = 6371.0
+		kmPerSec = 299_792.458 * 2 / 3
+		detour   = 1.5
 	)
 	for i, a := range cities {
 		for j, b := range cities {
@@ -68,7 +67,7 @@ var cityDelay = func() (table [len(cities)][len(cities)]time.Duration) {
 			h := math.Pow(math.Sin((a.lat-b.lat)*rad/2), 2) +
 				math.Cos(a.lat*rad)*math.Cos(b.lat*rad)*math.Pow(math.Sin((a.lon-b.lon)*rad/2), 2)
 			km := 2 * earthKm * math.Asin(math.Min(1, math.Sqrt(h)))
-			table[i][j] = withinOne + time.Duration(km*detour/kmPerSec*float64(time.Second))
+			table[i][j] = withinCity + time.Duration(km*detour/kmPerSec*float64(time.Second))
 		}
 	}
 	return table
@@ -76,10 +75,18 @@ var cityDelay = func() (table [len(cities)][len(cities)]time.Duration) {
 
 func (c Cities) seed(seed uint64) Latency { c.key = seed; return c }
 
-// place is a node's city and its access delay, 1 to 11 ms.
+// How long messages take at least: between two nodes of one city, and to its wires
+// from each of them.
+const (
+	withinCity  = 500 * time.Microsecond
+	leastAccess = time.Millisecond
+	mostAccess  = 11 * time.Millisecond
+)
+
+// place is a node's city and its access delay, which is spread evenly.
 func (c Cities) place(n uint32) (city int, access time.Duration) {
 	h := mix(c.key, uint64(n))
-	access = time.Millisecond + time.Duration(h>>40)*10*time.Millisecond>>24
+	access = leastAccess + time.Duration(h>>40)*(mostAccess-leastAccess)>>24
 	return int(cityAt[int(h&(1<<32-1))*cityWeight>>32]), access
 }
 
@@ -98,6 +105,10 @@ func (c Cities) Delay(from, to uint32, rng *rand.Rand) time.Duration {
 	}
 	return d
 }
+
+// Least implements [Latency]: two nodes of one city, each with the shortest access,
+// and no jitter.
+func (c Cities) Least() time.Duration { return 2*leastAccess + withinCity }
 
 // Validate reports a negative jitter.
 func (c Cities) Validate() error {

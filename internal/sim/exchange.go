@@ -2,7 +2,7 @@ package sim
 
 import (
 	"errors"
-	"time"
+	"math/rand/v2"
 
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -12,187 +12,218 @@ import (
 // errNoProtocol is what a dial of a client comes to.
 var errNoProtocol = errors.New("sim: the peer does not answer this protocol")
 
-// exchange is one request on its way, and then its answer. At most one event is
-// queued for it at a time, except for an answer that is given later: then there
-// is its time limit too.
-type exchange struct {
-	from, to *Node
-	// msg is the request until it is answered, then the answer.
+// letter is a message on its way: a request, or its answer, or that there will be
+// none. Whoever has a request decides what becomes of it, so that the asker hears
+// of each exactly once, and at most one event is queued for it: the sender if it
+// gets lost or cannot be answered in time, else the receiver. The latter does so
+// as long as an answer could still be in time, so that no news travels faster than
+// messages.
+type letter struct {
+	from, to *Node // the asker and the asked, in either direction; to may be nil on the way back
+	// msg is the request, then the answer.
 	msg overlay.Message
 	err error
-	req overlay.ReqID
+	// asked is the asker's number of the request, req the receiver's.
+	asked, req overlay.ReqID
 	// limit is when the asker stops waiting.
 	limit int64
 	// life is that of the asker, toLife that of the receiver when it arrived.
 	life, toLife uint32
 	gen          uint32
-	oneWay       bool
 	phase        phase
+	// silent says that the asker waits for no answer, or will have stopped when one
+	// could come.
+	silent bool
 }
 
-// phase is how far an exchange has come.
+// phase is how far a request has come.
 type phase uint8
 
 const (
-	unused   phase = iota
-	toward         // the request is on its way
-	pending        // it has arrived and is not answered
-	returned       // the answer, or the lack of one, is on its way
+	toward   phase = iota // the request is on its way
+	pending               // it has arrived and is not answered
+	returned              // the answer, or the lack of one, is on its way
 )
 
-// open takes a free exchange.
-func (w *World) open() (uint32, *exchange) {
-	if last := len(w.free) - 1; last >= 0 {
-		i := w.free[last]
-		w.free = w.free[:last]
-		return i, &w.exchanges[i]
+// key is the place of an event that the node causes among those of the same time.
+func (n *Node) key() uint64 {
+	n.caused++
+	return uint64(n.Number)<<40 | n.caused
+}
+
+// fate is the randomness of one event: it depends on the event's key alone.
+func (s *shard) fate(key uint64) *rand.Rand {
+	s.source.Seed(mix(s.stream, key), key)
+	return s.rng
+}
+
+// send puts a request on its way.
+func (s *shard) send(from *Node, m *overlay.Send) {
+	s.messages++
+	s.count(from, m.Msg)
+	key := from.key()
+	l := letter{
+		from: from, msg: m.Msg, asked: m.Req, req: overlay.ReqID(key), silent: m.OneWay,
+		life: from.life, limit: s.now + int64(max(0, m.Timeout)),
 	}
-	w.exchanges = append(w.exchanges, exchange{})
-	i := len(w.exchanges) - 1
-	return uint32(i), &w.exchanges[i]
-}
-
-// close ends an exchange; what still names it is void.
-func (w *World) close(i uint32) {
-	x := &w.exchanges[i]
-	*x = exchange{gen: x.gen + 1}
-	w.free = append(w.free, i)
-}
-
-// send puts a request on its way. Where it cannot be answered in time, the
-// asker's timeout is queued; otherwise none is needed.
-func (w *World) send(from *Node, s *overlay.Send) {
-	w.Messages++
-	w.count(from, s.Msg)
-	to := w.nodeOf(s.To)
-	i, x := w.open()
-	x.from, x.to, x.req, x.oneWay, x.life = from, to, s.Req, s.OneWay, from.life
-	x.limit = w.now + int64(s.Timeout)
-	if !s.OneWay {
+	if !m.OneWay {
 		from.busy++
 	}
-	if to == nil || w.lost(from, to) {
-		w.silence(i)
+	rng := s.fate(key)
+	number, known := numberOf(m.To.Peer, s.w.salt)
+	if !known || int(number) >= len(s.w.nodes) || s.lost(from, s.w.nodes[number], rng) {
+		s.silence(from, &l)
 		return
 	}
-	x.msg, x.phase = s.Msg, toward
-	w.queue.Push(w.now+int64(w.delay(from, to)), event{kind: evDeliver, arg: i, gen: x.gen})
+	l.to = s.w.nodes[number]
+	at := s.now + s.delay(from, number, rng)
+	if !m.OneWay && at+s.w.least > l.limit { // no answer can be in time
+		s.silence(from, &l)
+		l.silent = true
+	}
+	s.post(s.w.shard(number), at, key, &l)
 }
 
-// silence lets the asker's patience run out.
-func (w *World) silence(i uint32) {
-	x := &w.exchanges[i]
-	if x.oneWay {
-		w.close(i)
+// silence lets the patience of a request's asker run out; by is the node that
+// knows.
+func (s *shard) silence(by *Node, request *letter) {
+	if request.silent {
 		return
 	}
-	x.msg, x.err, x.phase = nil, overlay.ErrTimeout, returned
-	w.queue.Push(max(x.limit, w.now), event{kind: evAnswer, arg: i, gen: x.gen})
+	l := *request
+	l.msg, l.err, l.phase = nil, overlay.ErrTimeout, returned
+	s.post(l.from.shard, max(l.limit, s.now), by.key(), &l)
+}
+
+// receive hands over what has arrived.
+func (s *shard) receive(i uint32) {
+	if s.letters[i].phase == toward {
+		s.deliver(i)
+		return
+	}
+	l := s.letters[i]
+	s.drop(i)
+	s.answer(&l)
 }
 
 // deliver hands a request to its receiver.
-func (w *World) deliver(i uint32) {
-	x := &w.exchanges[i]
-	to, from := x.to, x.from
+func (s *shard) deliver(i uint32) {
+	l := &s.letters[i]
+	to, from := l.to, l.from
 	switch {
-	case to.state != running || w.parted(from, to):
-		w.silence(i)
+	case to.state != running || s.w.parted(from, to):
+		s.silence(to, l)
+		s.drop(i)
 		return
 	case !to.Server:
-		if x.oneWay {
-			w.close(i)
-			return
-		}
-		x.msg, x.err, x.phase = nil, errNoProtocol, returned
-		at := min(w.now+int64(w.delay(to, from)), x.limit)
-		w.queue.Push(at, event{kind: evAnswer, arg: i, gen: x.gen})
+		s.refuse(l)
+		s.drop(i)
 		return
 	}
-	msg := x.msg
-	x.msg, x.phase, x.toLife = nil, pending, to.life
-	gen := x.gen
+	in := overlay.Inbound{Req: l.req, From: from.Contact, Remote: remoteOf(from.Contact), Server: from.Server, Msg: l.msg}
+	l.msg, l.phase, l.toLife = nil, pending, to.life
 	to.busy++
-	in := overlay.Inbound{Req: reqOf(i, gen), From: from.Contact, Remote: remoteOf(from.Contact), Server: from.Server, Msg: msg}
-	w.step(to, in)
-	x = &w.exchanges[i] // the step may have grown the list
-	if x.gen != gen || x.phase != pending {
+	s.serving = i
+	s.step(to, in)
+	if s.serving != i {
+		return // it was answered
+	}
+	s.serving = nobody
+	l = &s.letters[i] // the step may have grown the list
+	if l.silent {
+		l.idle()
+		s.drop(i)
 		return
 	}
-	if x.oneWay {
-		x.idle()
-		w.close(i)
+	s.owed[l.req] = i
+	s.queue.PushKey(max(l.limit-s.w.least, s.now), to.key(), event{kind: evOwed, arg: i, gen: l.gen})
+}
+
+// refuse lets an asker know that a node answers no requests.
+func (s *shard) refuse(l *letter) {
+	if l.silent {
 		return
 	}
-	// Not answered at once: from here on the limit has an event of its own.
-	w.queue.Push(max(x.limit, w.now), event{kind: evAnswer, arg: i, gen: gen})
+	key := l.to.key()
+	back := *l
+	back.msg, back.err, back.phase = nil, errNoProtocol, returned
+	at := min(s.now+s.delay(l.to, l.from.Number, s.fate(key)), l.limit)
+	s.post(l.from.shard, at, key, &back)
 }
 
 // idle says that the receiver no longer owes an answer.
-func (x *exchange) idle() {
-	if x.to.life == x.toLife {
-		x.to.busy--
+func (l *letter) idle() {
+	if l.to.life == l.toLife {
+		l.to.busy--
 	}
 }
 
-// reqOf packs an exchange and its generation into the number that the receiver
-// knows it by.
-func reqOf(i, gen uint32) overlay.ReqID { return overlay.ReqID(gen)<<32 | overlay.ReqID(i) }
+// giveUp ends a request that can no longer be answered in time.
+func (s *shard) giveUp(i uint32) {
+	l := &s.letters[i]
+	delete(s.owed, l.req)
+	l.idle()
+	s.silence(l.to, l)
+	s.drop(i)
+}
+
+// owing takes the request that a node answers out of those that are owed.
+func (s *shard) owing(n *Node, req overlay.ReqID) (l letter, ok bool) {
+	i := s.serving
+	if i != nobody && s.letters[i].req == req && s.letters[i].to == n {
+		s.serving = nobody
+	} else if i, ok = s.owed[req]; !ok || s.letters[i].to != n {
+		return l, false // the asker has given up
+	} else {
+		delete(s.owed, req)
+	}
+	l = s.letters[i]
+	l.idle()
+	s.drop(i)
+	return l, true
+}
 
 // reply takes an answer to whoever asked.
-func (w *World) reply(n *Node, r *overlay.Reply) {
-	i, gen := uint32(r.Req), uint32(r.Req>>32)
-	if int(i) >= len(w.exchanges) {
-		return
-	}
-	x := &w.exchanges[i]
-	if x.gen != gen || x.phase != pending || x.to != n {
-		return // the asker has given up
-	}
-	x.idle()
-	if x.oneWay {
-		w.close(i)
-		return
-	}
+func (s *shard) reply(n *Node, r *overlay.Reply) {
+	l, ok := s.owing(n, r.Req)
 	switch {
+	case !ok:
+		return
 	case r.Err != nil:
-		x.err = overlay.ErrRefused
+		l.err = overlay.ErrRefused
 	case r.Msg == nil: // the protocol has no answer to this: nothing comes
-		w.silence(i)
+		s.silence(n, &l)
 		return
 	}
-	w.Messages++
-	w.count(n, r.Msg)
-	if w.lost(n, x.from) {
-		w.silence(i)
+	s.messages++
+	s.count(n, r.Msg)
+	key := n.key()
+	rng := s.fate(key)
+	if s.lost(n, l.from, rng) {
+		s.silence(n, &l)
 		return
 	}
-	x.msg, x.phase = r.Msg, returned
-	at := w.now + int64(w.delay(n, x.from))
-	if at > x.limit {
-		w.silence(i)
+	at := s.now + s.delay(n, l.from.Number, rng)
+	if at > l.limit || l.silent {
+		s.silence(n, &l)
 		return
 	}
-	w.queue.Push(at, event{kind: evAnswer, arg: i, gen: gen})
+	l.msg, l.phase = r.Msg, returned
+	s.post(l.from.shard, at, key, &l)
 }
 
-// answer ends an exchange at the asker.
-func (w *World) answer(i uint32) {
-	x := w.exchanges[i]
-	a := overlay.Answer{Req: x.req, Msg: x.msg, Err: x.err}
-	switch {
-	case x.phase == pending: // the limit of one that is not answered
-		x.idle()
-		a = overlay.Answer{Req: x.req, Err: overlay.ErrTimeout}
-	case a.Err == nil && w.parted(x.from, x.to):
-		w.silence(i)
+// answer ends a request at the asker.
+func (s *shard) answer(l *letter) {
+	n := l.from
+	if l.err == nil && s.w.parted(n, l.to) {
+		s.silence(n, l)
 		return
 	}
-	w.close(i)
-	if x.from.state != running || x.from.life != x.life {
+	if n.state != running || n.life != l.life {
 		return
 	}
-	x.from.busy--
-	w.step(x.from, a)
+	n.busy--
+	s.step(n, overlay.Answer{Req: l.asked, Msg: l.msg, Err: l.err})
 }
 
 func remoteOf(c *overlay.Contact) ma.Multiaddr {
@@ -204,30 +235,30 @@ func remoteOf(c *overlay.Contact) ma.Multiaddr {
 
 // lost decides whether a message between two nodes never arrives. A cut is
 // looked at again when it would arrive.
-func (w *World) lost(from, to *Node) bool {
-	if w.parted(from, to) {
+func (s *shard) lost(from, to *Node, rng *rand.Rand) bool {
+	if s.w.parted(from, to) {
 		return true
 	}
-	return w.settings.Loss > 0 && w.rng.Float64() < w.settings.Loss
+	return s.w.settings.Loss > 0 && rng.Float64() < s.w.settings.Loss
 }
 
-// delay is how long a message takes, one way.
-func (w *World) delay(from, to *Node) time.Duration {
-	return w.settings.Latency.Delay(from.Number, to.Number, w.rng) + from.slow
+// delay is how long a message takes, one way, in nanoseconds.
+func (s *shard) delay(from *Node, to uint32, rng *rand.Rand) int64 {
+	return int64(s.w.settings.Latency.Delay(from.Number, to, rng) + from.slow)
 }
 
 // parted reports whether a cut runs between two nodes.
-func (w *World) parted(a, b *Node) bool { return a.side != b.side }
+func (w *World) parted(a, b *Node) bool { return w.cut && a.side != b.side }
 
 // count adds the length of a message to the bytes that its sender sent.
-func (w *World) count(from *Node, m overlay.Message) {
-	if !w.settings.CountBytes || m == nil {
+func (s *shard) count(from *Node, m overlay.Message) {
+	if !s.w.settings.CountBytes || m == nil {
 		return
 	}
-	b, err := w.settings.Overlay.Codec().Encode(m)
+	b, err := s.w.settings.Overlay.Codec().Encode(m)
 	if err != nil {
-		w.fail(from, err)
+		s.fail(from, err)
 		return
 	}
-	w.Bytes += uint64(len(b) + w.settings.MessageOverhead)
+	s.bytes += uint64(len(b) + s.w.settings.MessageOverhead)
 }

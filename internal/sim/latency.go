@@ -9,8 +9,11 @@ import (
 // Latency says how long a message takes from one node to another, by their
 // numbers.
 type Latency interface {
-	// Delay is one way of one message. The source is the run's.
+	// Delay is one way of one message. The source is the message's own.
 	Delay(from, to uint32, rng *rand.Rand) time.Duration
+	// Least is a delay that no message falls below; 0 if there is none. The longer it
+	// is, the more of a run can be done at once.
+	Least() time.Duration
 	// Mean is the mean of Delay.
 	Mean(from, to uint32) time.Duration
 }
@@ -28,24 +31,30 @@ func (c Constant) Delay(_, _ uint32, _ *rand.Rand) time.Duration { return time.D
 // Mean implements [Latency].
 func (c Constant) Mean(_, _ uint32) time.Duration { return time.Duration(c) }
 
+// Least implements [Latency].
+func (c Constant) Least() time.Duration { return time.Duration(c) }
+
 // Validate reports a delay that is not positive.
 func (c Constant) Validate() error { return span("Latency", time.Duration(c)) }
 
-// Uniform is spread evenly from Least to Most, for each message anew.
-type Uniform struct{ Least, Most time.Duration }
+// Uniform is spread evenly between two delays, for each message anew.
+type Uniform struct{ From, To time.Duration }
 
 // Delay implements [Latency].
 func (u Uniform) Delay(_, _ uint32, rng *rand.Rand) time.Duration {
-	return u.Least + time.Duration(rng.Int64N(int64(u.Most-u.Least)+1))
+	return u.From + time.Duration(rng.Int64N(int64(u.To-u.From)+1))
 }
 
 // Mean implements [Latency].
-func (u Uniform) Mean(_, _ uint32) time.Duration { return (u.Least + u.Most) / 2 }
+func (u Uniform) Mean(_, _ uint32) time.Duration { return (u.From + u.To) / 2 }
+
+// Least implements [Latency].
+func (u Uniform) Least() time.Duration { return u.From }
 
 // Validate reports bounds that are negative or out of order.
 func (u Uniform) Validate() error {
-	if u.Least < 0 || u.Most < u.Least || u.Most == 0 {
-		return invalid("Latency", "is %v to %v, must be ascending and not negative", u.Least, u.Most)
+	if u.From < 0 || u.To < u.From || u.To == 0 {
+		return invalid("Latency", "is %v to %v, must be ascending and not negative", u.From, u.To)
 	}
 	return nil
 }
@@ -62,6 +71,9 @@ func (e Exponential) Delay(_, _ uint32, rng *rand.Rand) time.Duration {
 
 // Mean implements [Latency].
 func (e Exponential) Mean(_, _ uint32) time.Duration { return time.Duration(e) }
+
+// Least implements [Latency].
+func (e Exponential) Least() time.Duration { return 0 }
 
 // Validate reports a mean that is not positive.
 func (e Exponential) Validate() error { return span("Latency", time.Duration(e)) }
@@ -100,6 +112,9 @@ func (s Space) Mean(from, to uint32) time.Duration {
 	x, y, z := a[0]-b[0], a[1]-b[1], a[2]-b[2]
 	return time.Duration(float64(s.Mean1) / meanDistance * math.Sqrt(x*x+y*y+z*z))
 }
+
+// Least implements [Latency].
+func (s Space) Least() time.Duration { return 0 }
 
 // Validate reports a mean that is not positive.
 func (s Space) Validate() error { return span("Latency.Mean1", s.Mean1) }

@@ -43,9 +43,13 @@ func (w *World) Populate(n int, stay bool) error {
 	w.inhabit(newDirectory(list))
 	if stay {
 		w.awake.limit = 0
+		parallel(n, func(from, to int) {
+			for _, node := range w.nodes[from:to] {
+				w.wake(node)
+			}
+		})
 		for _, c := range w.all.list {
 			node := w.nodeOf(c)
-			w.wake(node)
 			w.step(node, overlay.SelfChanged{Addrs: c.Addrs, Server: true})
 		}
 	}
@@ -60,11 +64,12 @@ func (w *World) inhabit(all *Directory) {
 	parallel(all.Len(), func(from, to int) {
 		for _, c := range all.list[from:to] {
 			i, _ := numberOf(c.Peer, w.salt)
-			slab[i] = Node{Contact: c, Number: i, Server: true, world: w}
+			slab[i] = Node{Contact: c, Number: i, Server: true, shard: w.shard(i)}
 			w.nodes[i] = &slab[i]
 		}
 	})
 	w.all, w.live = all, all
+	w.awake.limit = w.settings.Machines
 }
 
 // wake makes the machine of a node that has none.
@@ -75,7 +80,7 @@ func (w *World) wake(n *Node) {
 	m := w.newMachine(n)
 	if i := w.all.Find(n.Contact.ID); i >= 0 && n.life == 0 {
 		p := Preload{
-			Now: w.time(), Directory: w.all, I: i,
+			Now: timeAt(w.now), Directory: w.all, I: i,
 			Rand: newRand(w.settings.Seed, streamTable, uint64(n.Number)),
 		}
 		if _, placed := w.settings.Latency.(seeded); placed {

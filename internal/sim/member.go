@@ -13,7 +13,7 @@ func (w *World) Add(server bool) *Node { return w.add(server, 0, nil) }
 func (w *World) add(server bool, nonce uint64, evil *Evil) *Node {
 	number := uint32(len(w.nodes))
 	c := w.contact(peerWith(w.salt, number, nonce), number)
-	n := &Node{Contact: &c, Number: number, Server: server, Evil: evil, world: w}
+	n := &Node{Contact: &c, Number: number, Server: server, Evil: evil, shard: w.shard(number)}
 	w.nodes = append(w.nodes, n)
 	n.machine = w.corrupted(n, w.newMachine(n))
 	w.came(n)
@@ -24,7 +24,7 @@ func (w *World) add(server bool, nonce uint64, evil *Evil) *Node {
 func (w *World) came(n *Node) {
 	w.ownLive()
 	w.live.insert(n.Contact)
-	w.note(uint64(n.Number)<<8|0xf1, uint64(w.now))
+	w.note(n, noteCame)
 	w.step(n, overlay.SelfChanged{Addrs: n.Contact.Addrs, Server: n.Server})
 }
 
@@ -52,15 +52,26 @@ func (w *World) Kill(n *Node) {
 	if n.state != running {
 		return
 	}
-	n.state = stopped
-	n.machine, n.busy, n.tick = nil, 0, 0
-	n.life++
-	n.ticks++
 	w.ownLive()
 	w.live.remove(n.Contact.ID)
-	w.note(uint64(n.Number)<<8|0xf2, uint64(w.now))
-	w.abandon(n)
+	w.stop(n)
 	w.check(n)
+}
+
+// stop ends a node's life.
+func (w *World) stop(n *Node) {
+	n.state = stopped
+	n.machine, n.busy, n.tick, n.member = nil, 0, 0, false
+	n.life++
+	n.ticks++
+	w.note(n, noteStopped)
+	w.abandon(n)
+}
+
+// note takes an occurrence outside of any step into the digest.
+func (w *World) note(n *Node, what uint64) {
+	n.shard.now = w.now
+	n.shard.note(n, what)
 }
 
 // Leave has a node say good-bye and stops it. What it says is on its way by then;
@@ -105,12 +116,7 @@ func (w *World) KillShare(p float64) int {
 			continue
 		}
 		killed++
-		n.state = stopped
-		n.machine, n.busy, n.tick = nil, 0, 0
-		n.life++
-		n.ticks++
-		w.note(uint64(n.Number)<<8|0xf2, uint64(w.now))
-		w.abandon(n)
+		w.stop(n)
 	}
 	w.live = newDirectory(left)
 	return killed
@@ -122,7 +128,8 @@ func (w *World) Cut(side func(n *Node) uint8) {
 	for _, n := range w.nodes {
 		n.side = side(n)
 	}
-	w.note(0xf3, uint64(w.now))
+	w.cut = true
+	w.digest = mix(w.digest, uint64(w.now))
 }
 
 // Heal ends a cut.

@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"ringswap/overlay"
 )
@@ -32,34 +33,33 @@ type spell struct{ from, to int64 }
 // never is the end of a spell that has not ended.
 const never = math.MaxInt64
 
-// newMembership takes everyone who runs for a member from now on. The caller
-// tells it of every step from then on (note) and of every good-bye (leave).
+// newMembership takes everyone who runs for a member from now on, and follows the
+// world to see who becomes one. The caller tells it of everyone who leaves or stops.
 func newMembership(w *World) *membership {
 	m := &membership{w: w, spells: make([]spell, len(w.nodes)), now: w.live.clone(), ever: w.live.clone()}
-	for i := range m.spells {
+	for i, n := range w.nodes {
 		m.spells[i] = spell{w.now, never}
+		n.member = true
 	}
+	w.OnMember = m.join
 	return m
 }
 
-// note looks whether a node has become a member, or stopped being one.
-func (m *membership) note(n *Node) {
+// join begins a node's membership.
+func (m *membership) join(n *Node, at time.Duration) {
 	for int(n.Number) >= len(m.spells) {
 		m.spells = append(m.spells, spell{})
 	}
-	s := &m.spells[n.Number]
-	switch {
-	case s.to == 0 && n.state == running && m.w.settings.Overlay.Member(n.Machine()):
-		*s = spell{m.w.now, never}
+	if s := &m.spells[n.Number]; s.to == 0 {
+		*s = spell{int64(at), never}
 		m.now.insert(n.Contact)
 		m.ever.insert(n.Contact)
-	case s.to == never && n.state != running:
-		m.leave(n)
 	}
 }
 
-// leave ends a node's membership.
+// leave ends a node's membership, or keeps it from becoming a member.
 func (m *membership) leave(n *Node) {
+	n.member = true // or it may join on its way out
 	if int(n.Number) < len(m.spells) && m.spells[n.Number].to == never {
 		m.spells[n.Number].to = m.w.now
 		m.now.remove(n.Contact.ID)
@@ -80,10 +80,10 @@ func (m *membership) random(rng *rand.Rand) *Node {
 }
 
 // responsible reports whether a node was responsible for the key at any moment
-// from start until now: those that come before it in the order of responsibility
+// from start to end: those that come before it in the order of responsibility
 // were not all the while members.
-func (m *membership) responsible(id, key overlay.ID, start int64) bool {
-	free := []spell{{start, m.w.now}} // when nobody looked at so far was a member
+func (m *membership) responsible(id, key overlay.ID, start, end int64) bool {
+	free := []spell{{start, end}} // when nobody looked at so far was a member
 	seen := 0
 	for n := 16; len(free) > 0 && seen < m.ever.Len(); n *= 8 {
 		order := m.w.settings.Overlay.Responsible(m.ever, key, n)

@@ -48,7 +48,7 @@ func TestMembershipAgainstEveryMoment(t *testing.T) {
 				}
 			}
 			for i, n := range w.nodes {
-				if got := m.responsible(n.Contact.ID, key, start); got != want[n.Contact.ID] {
+				if got := m.responsible(n.Contact.ID, key, start, end); got != want[n.Contact.ID] {
 					t.Errorf("seed %d, from %d: %s of %v is taken for responsible: %v", seed, start, n, m.spells[i], got)
 				}
 			}
@@ -67,7 +67,6 @@ func TestMembershipFollowsTheNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &churn{cfg: ChurnConfig{Rate: 1}, w: w, rng: newRand(1), who: newMembership(w)}
-	w.After = func(n *Node) error { c.who.note(n); return nil }
 	c.join()
 	n := w.nodes[20]
 	key := n.Contact.ID
@@ -77,10 +76,10 @@ func TestMembershipFollowsTheNodes(t *testing.T) {
 	begin := w.now
 	run(t, w, time.Minute)
 	old := c.who.ever.Successors(key, 2)[1].ID
-	if c.who.now.Find(key) < 0 || !c.who.responsible(key, key, w.now) || c.who.responsible(old, key, w.now) {
+	if c.who.now.Find(key) < 0 || !c.who.responsible(key, key, w.now, w.now) || c.who.responsible(old, key, w.now, w.now) {
 		t.Fatal("a node that joined is no member")
 	}
-	if !c.who.responsible(old, key, begin) {
+	if !c.who.responsible(old, key, begin, w.now) {
 		t.Error("while a node joined, the old owner's answer is wrong")
 	}
 	c.depart(n)
@@ -88,7 +87,7 @@ func TestMembershipFollowsTheNodes(t *testing.T) {
 		t.Error("a node that only lingers is a member")
 	}
 	run(t, w, time.Minute)
-	if c.who.responsible(key, key, w.now) || !c.who.responsible(old, key, w.now) {
+	if c.who.responsible(key, key, w.now, w.now) || !c.who.responsible(old, key, w.now, w.now) {
 		t.Error("a node that left is responsible")
 	}
 }

@@ -12,28 +12,36 @@ import (
 // assumption is what failures are judged by now.
 func (r *ringSoak) assumption() chord.Assumption {
 	a := chord.Assumption{RingMonitor: r.k, Doubted: func(id overlay.ID) bool { return r.w.Now() < r.doubted[id] }}
-	for i := range r.w.exchanges {
-		x := &r.w.exchanges[i]
-		msg, ok := x.msg.(*chord.NeighboursAnswer)
-		if !ok || x.phase != returned || x.from.state != running || x.from.life != x.life {
-			continue
-		}
-		p := chord.Pending{Asker: x.from.Contact.ID, From: x.to.Contact.ID}
-		for _, c := range msg.Successors {
-			if c.ID != p.Asker {
-				p.List = append(p.List, c.ID)
+	for i := range r.w.shards {
+		for k := range r.w.shards[i].letters {
+			if p, ok := r.pending(&r.w.shards[i].letters[k]); ok {
+				a.Pending = append(a.Pending, p)
 			}
 		}
-		switch {
-		case len(p.List) > 0:
-		case r.member[x.from]: // nothing new
-			continue
-		default: // a newcomer at a node that is alone
-			p.List = append(p.List, p.From)
-		}
-		a.Pending = append(a.Pending, p)
 	}
 	return a
+}
+
+// pending is the list that an answer brings to its asker, if it does.
+func (r *ringSoak) pending(l *letter) (p chord.Pending, ok bool) {
+	msg, ok := l.msg.(*chord.NeighboursAnswer)
+	if !ok || l.phase != returned || l.from.state != running || l.from.life != l.life {
+		return p, false
+	}
+	p = chord.Pending{Asker: l.from.Contact.ID, From: l.to.Contact.ID}
+	for _, c := range msg.Successors {
+		if c.ID != p.Asker {
+			p.List = append(p.List, c.ID)
+		}
+	}
+	switch {
+	case len(p.List) > 0:
+	case r.member[l.from]: // nothing new
+		return p, false
+	default: // a newcomer at a node that is alone
+		p.List = append(p.List, p.From)
+	}
+	return p, true
 }
 
 // misfortune is one of the things that happen to a ring.

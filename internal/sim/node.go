@@ -16,7 +16,7 @@ type Node struct {
 	// Evil is what the node does to those who ask it; nil for an honest one.
 	Evil *Evil
 
-	world *World
+	shard *shard
 	// machine is nil while a node of a populated world sleeps (lazy.go).
 	machine overlay.Machine
 	state   state
@@ -26,6 +26,10 @@ type Node struct {
 	side uint8
 	// life counts the node's starts; what belongs to an earlier one is void.
 	life uint32
+	// caused counts the events that the node caused, over all its lives.
+	caused uint64
+	// member says that the node was seen to have joined, in this life.
+	member bool
 	// busy counts what would be lost if the machine were put away.
 	busy int32
 	// tick is when the node's earliest queued tick comes, 0 if none is queued;
@@ -54,7 +58,12 @@ func (n *Node) Machine() overlay.Machine {
 	if n.state != running {
 		return nil
 	}
-	n.world.wake(n)
+	n.shard.w.wake(n)
+	return n.bare()
+}
+
+// bare is the node's machine without the lies.
+func (n *Node) bare() overlay.Machine {
 	if e, ok := n.machine.(*liar); ok {
 		return e.Machine
 	}
@@ -68,50 +77,77 @@ func (n *Node) Slow(d time.Duration) { n.slow = d }
 func (n *Node) String() string { return "node " + n.Contact.ID.Short() }
 
 // step gives the node's machine an event now and performs the effects.
-func (w *World) step(n *Node, ev overlay.Event) {
+func (w *World) step(n *Node, ev overlay.Event) { n.shard.step(n, ev) }
+
+// step gives the node's machine an event now and performs the effects.
+func (s *shard) step(n *Node, ev overlay.Event) {
+	w := s.w
+	if w.apart {
+		s.perform(n, ev)
+		return
+	}
+	s.now = w.now
 	w.wake(n)
 	n.used = true
-	w.Steps++
 	w.depth++
-	effects := n.machine.Step(w.time(), ev)
-	w.note(uint64(n.Number)<<8|uint64(len(effects)&0xff), uint64(w.now))
-	for _, eff := range effects {
-		w.perform(n, eff)
-	}
-	w.arm(n)
+	s.perform(n, ev)
 	w.check(n)
 	w.depth--
 	w.tell()
+}
+
+func (s *shard) perform(n *Node, ev overlay.Event) {
+	effects := n.machine.Step(timeAt(s.now), ev)
+	s.note(n, uint64(len(effects)&0xff))
+	for _, eff := range effects {
+		switch eff := eff.(type) {
+		case overlay.Send:
+			s.send(n, &eff)
+		case overlay.Reply:
+			s.reply(n, &eff)
+		case overlay.Found:
+			if op := s.ops[eff.Op]; op != nil {
+				op.found = append(op.found, eff.Provider)
+			}
+		case overlay.Done:
+			s.finish(n, eff)
+		}
+	}
+	s.arm(n)
+	if s.w.OnMember != nil && !n.member && s.w.settings.Overlay.Member(n.bare()) {
+		n.member = true
+		news := s.news()
+		news.members = append(news.members, membered{n: n, at: s.now})
+	}
+}
+
+// news is where to put what the owner is to be told.
+func (s *shard) news() *news {
+	if s.w.apart {
+		return &s.out.news
+	}
+	return &s.w.news
+}
+
+// fail ends the run.
+func (s *shard) fail(n *Node, err error) {
+	news := s.news()
+	news.failed = append(news.failed, failed{n: n, at: s.now, err: err})
 }
 
 // check calls the owner's check after something happened to a node.
 func (w *World) check(n *Node) {
 	if w.After != nil && w.err == nil {
 		if err := w.After(n); err != nil {
-			w.fail(n, err)
+			w.fail(n, w.now, err)
 		}
-	}
-}
-
-func (w *World) perform(n *Node, eff overlay.Effect) {
-	switch eff := eff.(type) {
-	case overlay.Send:
-		w.send(n, &eff)
-	case overlay.Reply:
-		w.reply(n, &eff)
-	case overlay.Found:
-		if op := w.ops[eff.Op]; op != nil {
-			op.found = append(op.found, eff.Provider)
-		}
-	case overlay.Done:
-		w.finish(n, eff)
 	}
 }
 
 // arm queues a tick for the machine's deadline unless an earlier one is queued.
 // A tick that turns out to come too early is queued again when it comes, so a
 // deadline that is moved back and forth costs nothing.
-func (w *World) arm(n *Node) {
+func (s *shard) arm(n *Node) {
 	if n.state != running {
 		return
 	}
@@ -119,17 +155,17 @@ func (w *World) arm(n *Node) {
 	if due.IsZero() {
 		return
 	}
-	at := max(int64(due.Sub(epoch)), w.now+int64(minTick))
+	at := max(int64(due.Sub(epoch)), s.now+int64(minTick))
 	if n.tick != 0 && n.tick <= at {
 		return
 	}
 	n.tick = at
 	n.ticks++
-	w.queue.Push(at, event{kind: evTick, arg: n.Number, gen: n.ticks})
+	s.queue.PushKey(at, n.key(), event{kind: evTick, arg: n.Number, gen: n.ticks})
 }
 
 // ticked runs a queued tick.
-func (w *World) ticked(n *Node) {
+func (s *shard) ticked(n *Node) {
 	n.tick = 0
 	if n.state != running || n.machine == nil {
 		return
@@ -138,11 +174,11 @@ func (w *World) ticked(n *Node) {
 	if due.IsZero() {
 		return
 	}
-	if int64(due.Sub(epoch)) > w.now {
-		w.arm(n)
+	if int64(due.Sub(epoch)) > s.now {
+		s.arm(n)
 		return
 	}
-	w.step(n, overlay.Tick{})
+	s.step(n, overlay.Tick{})
 }
 
 // operation is a query that runs at a node.
@@ -156,8 +192,8 @@ type operation struct {
 // Outcome is how a query ended.
 type Outcome struct {
 	overlay.Done
-	// Took is the time from start to end.
-	Took time.Duration
+	// At is when it ended, Took the time from start to end.
+	At, Took time.Duration
 	// Found are the providers of a FindProviders, in the order of their coming.
 	Found []overlay.Contact
 	// Died says that the node was stopped before the query ended.
@@ -175,20 +211,25 @@ func (w *World) Start(n *Node, q overlay.Query, then func(Outcome)) overlay.OpID
 		}
 		return id
 	}
-	w.ops[id] = &operation{node: n, start: w.now, then: then}
+	n.shard.ops[id] = &operation{node: n, start: w.now, then: then}
 	n.ops = append(n.ops, id)
 	n.busy++
 	w.step(n, overlay.Start{Op: id, Query: q})
 	return id
 }
 
+// ending is an outcome that the owner is to be told.
+type ending struct {
+	Outcome
+	then func(Outcome)
+}
+
 // finish ends an operation.
-func (w *World) finish(n *Node, done overlay.Done) {
-	op := w.ops[done.Op]
+func (s *shard) finish(n *Node, done overlay.Done) {
+	op := s.ops[done.Op]
 	if op == nil {
 		return
 	}
-	delete(w.ops, done.Op)
 	for i, id := range n.ops {
 		if id == done.Op {
 			n.ops = append(n.ops[:i], n.ops[i+1:]...)
@@ -196,37 +237,25 @@ func (w *World) finish(n *Node, done overlay.Done) {
 		}
 	}
 	n.busy--
-	w.ended(op, Outcome{Done: done})
+	s.ended(op, Outcome{Done: done})
 }
 
 // ended has the owner told of an outcome once no step is being performed.
-func (w *World) ended(op *operation, o Outcome) {
+func (s *shard) ended(op *operation, o Outcome) {
+	delete(s.ops, o.Op)
 	if op.then != nil {
-		o.Took, o.Found = time.Duration(w.now-op.start), op.found
-		w.endings = append(w.endings, func() { op.then(o) })
-	}
-}
-
-// tell calls those that wait for an outcome.
-func (w *World) tell() {
-	for w.depth == 0 && len(w.endings) > 0 {
-		f := w.endings[0]
-		w.endings = w.endings[1:]
-		if len(w.endings) == 0 {
-			w.endings = nil
-		}
-		f()
+		o.At, o.Took, o.Found = timeOf(s.now), timeOf(s.now-op.start), op.found
+		news := s.news()
+		news.endings = append(news.endings, ending{Outcome: o, then: op.then})
 	}
 }
 
 // abandon ends all operations of a node that has stopped.
 func (w *World) abandon(n *Node) {
-	ops := n.ops
-	n.ops = nil
+	s, ops := n.shard, n.ops
+	s.now, n.ops = w.now, nil
 	for _, id := range ops {
-		op := w.ops[id]
-		delete(w.ops, id)
-		w.ended(op, Outcome{Done: overlay.Done{Op: id, Err: overlay.ErrClosed}, Died: true})
+		s.ended(s.ops[id], Outcome{Done: overlay.Done{Op: id, Err: overlay.ErrClosed}, Died: true})
 	}
 	w.tell()
 }

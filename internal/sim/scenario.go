@@ -54,6 +54,14 @@ func (w *World) entries(sampled int) (mean float64, most int) {
 // it takes for everything that a lookup left behind to arrive. Nodes that time
 // passes for have upkeep, so no more of it passes than must.
 func (w *World) settle() error {
-	_, err := w.RunUntil(func() bool { return len(w.free) == len(w.exchanges) }, 30*time.Second)
+	_, err := w.RunUntil(func() bool { return w.open() == 0 }, 30*time.Second)
 	return err
+}
+
+// open is the number of messages that are on their way or not answered.
+func (w *World) open() (n int) {
+	for i := range w.shards {
+		n += len(w.shards[i].letters) - len(w.shards[i].free)
+	}
+	return n
 }

@@ -30,6 +30,10 @@ type Settings struct {
 	// needed. 0 means 1,024: making one anew costs less than having many, each of which
 	// is out of the processor's caches by the next time it is asked.
 	Machines int
+	// Workers is the number of goroutines that run the shards of the network; what
+	// happens does not depend on it. It pays where a run is alone on its cores, all
+	// messages take some time (Latency.Least), and much happens in as long. 0 means 1.
+	Workers int
 }
 
 const (
@@ -50,6 +54,7 @@ func (s Settings) withDefaults() Settings {
 	if s.Machines == 0 {
 		s.Machines = defaultMachines
 	}
+	s.Workers = max(1, s.Workers)
 	return s
 }
 
@@ -70,6 +75,8 @@ func (s Settings) Validate() error {
 		return invalid("Loss", "is %v, must be at least 0 and less than 1", s.Loss)
 	case s.Machines < 0 || s.Machines > 0 && s.Machines < 64:
 		return invalid("Machines", "is %d, must be at least 64", s.Machines)
+	case s.Workers < 0:
+		return invalid("Workers", "is %d, must not be negative", s.Workers)
 	}
 	if l, ok := s.Latency.(interface{ Validate() error }); ok {
 		if err := l.Validate(); err != nil {

@@ -113,7 +113,7 @@ func Soak(cfg SoakConfig) (SoakResult, error) {
 	} else {
 		err = s.run()
 	}
-	s.res.Events, s.res.Virtual, s.res.Digest = w.Events, w.Now().String(), w.Digest()
+	s.res.Events, s.res.Virtual, s.res.Digest = w.Events(), w.Now().String(), w.Digest()
 	s.res.Seconds = time.Since(began).Seconds()
 	return s.res, err
 }
@@ -132,7 +132,7 @@ func (s *soak) run() error {
 	for range s.cfg.Nodes / 2 {
 		s.join(s.w.honest(s.rng))
 	}
-	for s.w.Events < s.cfg.Events {
+	for s.w.Events() < s.cfg.Events {
 		s.misfortune()
 		if err := s.w.RunFor(time.Duration(s.rng.ExpFloat64() * float64(10*time.Second))); err != nil {
 			return err

@@ -113,9 +113,9 @@ func (r *ringSoak) run() error {
 	if err := r.found(); err != nil {
 		return err
 	}
-	for r.w.Events < r.cfg.Events {
+	for r.w.Events() < r.cfg.Events {
 		end := r.w.Now() + time.Duration(r.rng.ExpFloat64()*float64(10*time.Minute))
-		for r.w.Now() < end && r.w.Events < r.cfg.Events {
+		for r.w.Now() < end && r.w.Events() < r.cfg.Events {
 			r.misfortune()
 			if err := r.w.RunFor(time.Duration(r.rng.ExpFloat64() * float64(2*time.Second))); err != nil {
 				return err
@@ -160,7 +160,7 @@ func (r *ringSoak) enter(via *Node) {
 // check looks at the ring outside of any step.
 func (r *ringSoak) check(n *Node) {
 	if err := r.after(n); err != nil {
-		r.w.fail(n, err)
+		r.w.fail(n, r.w.now, err)
 	}
 }
 
@@ -193,7 +193,7 @@ var (
 
 // failure is one of the network and not of a node.
 func (r *ringSoak) failure(err error) error {
-	return &Failure{Seed: r.cfg.Seed, Event: r.w.Events, At: r.w.Now(), Node: "the ring", Err: err}
+	return &Failure{Seed: r.cfg.Seed, Event: r.w.Events(), At: r.w.Now(), Node: "the ring", Err: err}
 }
 
 // verify has random nodes of a ring that has become ideal look up keys, and find

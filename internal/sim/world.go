@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -19,54 +20,37 @@ var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 // minTick is the least time between two ticks of a machine, as in a Driver.
 const minTick = time.Millisecond
 
-// kind says what an event is.
-type kind uint8
-
-const (
-	evDeliver kind = iota // a request reaches its receiver; arg: exchange
-	evAnswer              // an answer, or the lack of one, reaches the asker; arg: exchange
-	evTick                // a machine's deadline; arg: node
-	evAct                 // the owner's own event; arg: index of its function
-)
-
-// event is something that is about to happen. It is a small value without pointers.
-type event struct {
-	arg  uint32
-	gen  uint32 // of what arg names; an event of an older generation is void
-	kind kind
-}
-
 // World is a network of machines in virtual time. Its methods may be called
 // between events, and from the functions that it calls.
 type World struct {
 	// After is called after every step of a node and after every start and stop
-	// of one; an error ends the run. nil checks nothing.
+	// of one; an error ends the run. nil checks nothing, and lets the parts of the
+	// network run on their own (crew.go).
 	After func(n *Node) error
-
-	// Counted so far: events run, machine steps, messages sent and, if wanted,
-	// the bytes of these.
-	Events, Steps, Messages, Bytes uint64
+	// OnMember is called when a node is first seen to have joined its overlay since
+	// it started: at that event, or soon after it (RunFor). nil does not look.
+	OnMember func(n *Node, at time.Duration)
 
 	settings Settings
-	rng      *rand.Rand // of the network: delays and losses
+	rng      *rand.Rand // of Random
 	salt     uint64
+	least    int64 // no message takes less, in nanoseconds
 	now      int64 // nanoseconds since epoch
-	queue    agenda.Agenda[event]
+	shards   [shardCount]shard
+	acts     agenda.Agenda[func()]
 	nodes    []*Node
 	all      *Directory // who was there when the world was populated
 	live     *Directory // who runs; the same as all until someone comes or goes
 	awake    pool
-
-	exchanges []exchange
-	free      []uint32
-	ops       map[overlay.OpID]*operation
-	lastOp    overlay.OpID
-	acts      []func()
-	freeActs  []uint32
-	depth     int      // steps being performed
-	endings   []func() // outcomes to be told
-	digest    uint64
-	err       error
+	lastOp   overlay.OpID
+	ran      uint64 // acts so far
+	digest   uint64 // of what happens to all
+	crew     *crew
+	apart    bool // the shards run on their own now
+	cut      bool // there was one, so that nodes may be on different sides
+	depth    int  // steps being performed
+	news     news // to be told
+	err      error
 }
 
 // New makes an empty world.
@@ -79,18 +63,23 @@ func New(s Settings) (*World, error) {
 		s.Latency = l.seed(mix(s.Seed, streamPlace))
 	}
 	w := &World{
-		settings: s, rng: newRand(s.Seed, streamNetwork), salt: mix(s.Seed, streamPeers),
-		all: newDirectory(nil), ops: make(map[overlay.OpID]*operation), digest: s.Seed,
+		settings: s, rng: newRand(s.Seed, streamScenario, streamPeers), salt: mix(s.Seed, streamPeers),
+		least: int64(s.Latency.Least()), all: newDirectory(nil), digest: s.Seed,
+	}
+	for i := range w.shards {
+		w.shards[i].init(w, i)
 	}
 	w.live = w.all
-	w.awake.limit = s.Machines
 	return w, nil
 }
 
 // Now is the virtual time since the beginning.
 func (w *World) Now() time.Duration { return time.Duration(w.now) }
 
-func (w *World) time() time.Time { return epoch.Add(time.Duration(w.now)) }
+// timeAt is a virtual moment as machines are told it, timeOf as the owner is.
+func timeAt(at int64) time.Time { return epoch.Add(time.Duration(at)) }
+
+func timeOf(at int64) time.Duration { return time.Duration(at) }
 
 // Settings are those of the run, with the defaults filled in.
 func (w *World) Settings() Settings { return w.settings }
@@ -115,14 +104,28 @@ func (w *World) nodeOf(c *overlay.Contact) *Node {
 
 // Digest is a number that two runs share if, and for all practical purposes only
 // if, the same happened in them.
-func (w *World) Digest() uint64 { return w.digest }
+func (w *World) Digest() uint64 {
+	d := w.digest
+	for i := range w.shards {
+		d = mix(d, w.shards[i].digest)
+	}
+	return d
+}
 
-// note takes an occurrence into the digest.
-func (w *World) note(what, when uint64) {
-	h := (w.digest ^ what) * 0x9e3779b97f4a7c15
-	h ^= h >> 32
-	h = (h ^ when) * 0xbf58476d1ce4e5b9
-	w.digest = h ^ h>>29
+// Events is the number of events run so far.
+func (w *World) Events() uint64 { return w.ran + w.total(func(s *shard) uint64 { return s.events }) }
+
+// Messages is the number of messages sent so far.
+func (w *World) Messages() uint64 { return w.total(func(s *shard) uint64 { return s.messages }) }
+
+// Bytes is the length of all messages so far; 0 unless they are counted.
+func (w *World) Bytes() uint64 { return w.total(func(s *shard) uint64 { return s.bytes }) }
+
+func (w *World) total(of func(*shard) uint64) (sum uint64) {
+	for i := range w.shards {
+		sum += of(&w.shards[i])
+	}
+	return sum
 }
 
 // Err is why the run was ended early, if it was: a *Failure.
@@ -145,31 +148,27 @@ func (f *Failure) Error() string {
 // Unwrap returns what the check said.
 func (f *Failure) Unwrap() error { return f.Err }
 
-func (w *World) fail(n *Node, err error) {
+func (w *World) fail(n *Node, at int64, err error) {
 	if w.err == nil {
-		w.err = &Failure{Seed: w.settings.Seed, Event: w.Events, At: w.Now(), Node: n.String(), Err: err}
+		w.err = &Failure{Seed: w.settings.Seed, Event: w.Events(), At: time.Duration(at), Node: n.String(), Err: err}
 	}
 }
 
-// Do calls f after d.
-func (w *World) Do(d time.Duration, f func()) {
-	var i uint32
-	if last := len(w.freeActs) - 1; last >= 0 {
-		i = w.freeActs[last]
-		w.freeActs = w.freeActs[:last]
-		w.acts[i] = f
-	} else {
-		i = uint32(len(w.acts))
-		w.acts = append(w.acts, f)
-	}
-	w.queue.Push(w.now+int64(max(0, d)), event{kind: evAct, arg: i})
-}
+// Do calls f after d, before anything else that happens at that moment.
+func (w *World) Do(d time.Duration, f func()) { w.acts.Push(w.now+int64(max(0, d)), f) }
 
 // RunFor lets the given time pass, or ends early with the error of a check.
+//
+// What is to be told of the network, outcomes of queries and OnMember, is told in
+// the order of its happening, but up to Latency.Least after it, if nothing is
+// checked after every event: then the shards run on their own meanwhile.
 func (w *World) RunFor(d time.Duration) error {
 	end := w.now + int64(d)
-	for w.err == nil && w.queue.Len() > 0 && w.queue.Next() <= end {
-		w.one()
+	if w.After == nil && w.least > 0 && w.awake.limit == 0 {
+		w.runApart(end)
+	} else {
+		for w.err == nil && w.one(end) {
+		}
 	}
 	if w.err == nil {
 		w.now = end
@@ -182,43 +181,47 @@ func (w *World) RunFor(d time.Duration) error {
 func (w *World) RunUntil(done func() bool, limit time.Duration) (bool, error) {
 	end := w.now + int64(limit)
 	for w.err == nil && !done() {
-		if w.queue.Len() == 0 || w.queue.Next() > end {
+		if !w.one(end) {
 			return false, w.err
 		}
-		w.one()
 	}
 	return w.err == nil, w.err
 }
 
-// one runs the next event.
-func (w *World) one() {
-	at, e := w.queue.Pop()
-	switch e.kind {
-	case evDeliver, evAnswer:
-		if w.exchanges[e.arg].gen != e.gen {
-			return
+// one runs the next event, unless that comes after the end.
+func (w *World) one(end int64) bool {
+	var first *shard
+	at, key := int64(math.MaxInt64), uint64(0)
+	for i := range w.shards {
+		s := &w.shards[i]
+		if s.queue.Len() == 0 {
+			continue
 		}
-	case evTick:
-		if w.nodes[e.arg].ticks != e.gen {
-			return
+		if a, k := s.queue.Head(); a < at || a == at && k < key {
+			first, at, key = s, a, k
 		}
-	case evAct:
+	}
+	if w.act(min(at, end)) {
+		return true
+	}
+	if first == nil || at > end {
+		return false
 	}
 	w.now = at
-	w.Events++
-	switch e.kind {
-	case evDeliver:
-		w.deliver(e.arg)
-	case evAnswer:
-		w.answer(e.arg)
-	case evTick:
-		w.ticked(w.nodes[e.arg])
-	case evAct:
-		f := w.acts[e.arg]
-		w.acts[e.arg] = nil
-		w.freeActs = append(w.freeActs, e.arg)
-		f()
+	first.one()
+	return true
+}
+
+// act calls the next function of Do, unless that is to be called after a moment.
+func (w *World) act(upto int64) bool {
+	if w.acts.Len() == 0 || w.acts.Next() > upto {
+		return false
 	}
+	at, f := w.acts.Pop()
+	w.now = at
+	w.ran++
+	f()
+	return true
 }
 
 // contact makes the contact of a new node.

@@ -80,8 +80,8 @@ func TestWorld(t *testing.T) {
 	if s := tl.sum(); s.Failed > 0 {
 		t.Errorf("%d of %d lookups failed", s.Failed, s.Lookups)
 	}
-	if w.Bytes == 0 || w.Messages == 0 || w.Events == 0 {
-		t.Errorf("counted %d bytes of %d messages in %d events", w.Bytes, w.Messages, w.Events)
+	if w.Bytes() == 0 || w.Messages() == 0 || w.Events() == 0 {
+		t.Errorf("counted %d bytes of %d messages in %d events", w.Bytes(), w.Messages(), w.Events())
 	}
 }
 
@@ -136,10 +136,8 @@ func TestMessagesOnTheirWay(t *testing.T) {
 	if n.busy != 0 {
 		t.Errorf("the node is thought busy with %d things", n.busy)
 	}
-	open := len(w.exchanges) - len(w.free)
-	run(t, w, time.Second)
-	if open > 50 {
-		t.Errorf("%d exchanges are open in a quiet network", open)
+	if open := w.open(); open > 50 {
+		t.Errorf("%d messages are on their way in a quiet network", open)
 	}
 }
 
@@ -155,7 +153,7 @@ func TestFailingCheckEndsTheRun(t *testing.T) {
 	}
 	err := w.RunFor(time.Hour)
 	var f *Failure
-	if !errors.As(err, &f) || !errors.Is(err, wrong) || f.Seed != 77 || f.Event != w.Events {
+	if !errors.As(err, &f) || !errors.Is(err, wrong) || f.Seed != 77 || f.Event != w.Events() {
 		t.Fatalf("the run ended with %v", err)
 	}
 	if w.Now() > 3*time.Minute {
