@@ -33,6 +33,63 @@ func (s *Store) Has(c cid.Cid) (bool, error) {
 	return err == nil, err
 }
 
+// Which is Has for many blocks at once, for a fraction of the time.
+func (s *Store) Which(cids []cid.Cid) (have []bool, err error) {
+	hashes := make([]string, len(cids))
+	for i, c := range cids {
+		if hashes[i], _, err = hashOf(c); err != nil {
+			return nil, err
+		}
+	}
+	have = make([]bool, len(cids))
+	var unsure []int
+	err = s.read(func(t *tables) error {
+		clear(have)
+		unsure = unsure[:0]
+		registered := owned // the last file that counted: most blocks are in the same
+		return t.placesOf(hashes, func(i int, l *placeList) (bool, error) {
+			for _, p := range l.at[:l.n] {
+				ok := p.file != owned && p.file == registered
+				if !ok {
+					var err error
+					if ok, err = s.counts(t, p); err != nil {
+						return false, err
+					}
+				}
+				if have[i] = have[i] || ok; ok {
+					registered = p.file
+				}
+			}
+			if name, _ := blockhash.Parse(hashes[i]); name.Identity() {
+				have[i] = true
+			}
+			if !have[i] && l.more {
+				unsure = append(unsure, i)
+			}
+			return true, nil
+		})
+	})
+	for _, i := range unsure { // of which the first locations are of no use
+		if err == nil {
+			have[i], err = s.Has(cids[i])
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return have, nil
+}
+
+// counts reports whether a location is one to read from: its file is still
+// registered, or its pack's record was not seen damaged.
+func (s *Store) counts(t *tables, p place) (bool, error) {
+	if p.file == owned {
+		return !s.bad.has(p.pos), nil
+	}
+	_, ok, err := t.file(p.file)
+	return ok, err
+}
+
 // Size is the length of the block in bytes, or ErrNotFound. It does not look
 // whether a referenced file is still what it was.
 func (s *Store) Size(c cid.Cid) (n int, err error) {
@@ -45,15 +102,11 @@ func (s *Store) Size(c cid.Cid) (n int, err error) {
 	}
 	err = s.read(func(t *tables) error {
 		err := s.eachPlace(t, hash, func(p place) (bool, error) {
-			if p.file != owned {
-				if _, ok, err := t.file(p.file); err != nil || !ok {
-					return false, err
-				}
-			} else if s.bad.has(p.pos) {
-				return false, nil
+			ok, err := s.counts(t, p)
+			if ok {
+				n = p.length
 			}
-			n = p.length
-			return true, nil
+			return ok, err
 		})
 		return err
 	})

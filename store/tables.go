@@ -146,36 +146,68 @@ func (l *placeList) add(p place) bool {
 // places fills l with locations of the block, beginning at file id from. The
 // files may have been dropped since: see Store.file.
 func (t *tables) places(hash string, from uint64, l *placeList) error {
-	l.n, l.more = 0, false
 	over := t.overlaid(hash, from) // before the disk: entries move down, never up
+	return t.disk(func(x *index) error { return l.fill(x, x.under, hash, from, over) })
+}
+
+// placesOf calls each with the first locations of every block, in the order of
+// hashes, until it says stop. It costs a fraction of as many calls of places.
+func (t *tables) placesOf(hashes []string, each func(i int, l *placeList) (more bool, err error)) error {
+	over := make(map[int][]overlay)
+	for i, hash := range hashes { // before the disk: entries move down, never up
+		if o := t.overlaid(hash, 0); len(o) > 0 {
+			over[i] = o
+		}
+	}
+	return t.disk(func(x *index) error {
+		return x.look(func(under underFunc) error {
+			var l placeList
+			for i, hash := range hashes {
+				if err := l.fill(x, under, hash, 0, over[i]); err != nil {
+					return err
+				}
+				if more, err := each(i, &l); !more || err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// underFunc is index.under.
+type underFunc = func(prefix, key []byte, f func(k, v []byte) (more bool)) error
+
+// fill puts in the locations of a block from file id from on: those in the index,
+// and over them what layers say.
+func (l *placeList) fill(x *index, under underFunc, hash string, from uint64, over []overlay) error {
+	l.n, l.more = 0, false
 	var buf [1 + maxKeyLen + idLen]byte
 	key := blockKey(buf[:0], hash, from)
 	prefix := key[:len(key)-idLen]
-	return t.disk(func(x *index) error {
-		var bad error
-		err := x.under(prefix, key, func(k, v []byte) bool {
-			file := binary.BigEndian.Uint64(k[len(prefix):])
-			var more bool
-			if over, more, bad = l.mergeBefore(over, file); !more || bad != nil {
-				return false
-			}
-			if len(over) > 0 && over[0].file == file {
-				return true // comes from the layer
-			}
-			var p place
-			if p, bad = parsePlace(file, v); bad != nil {
-				return false
-			}
-			return l.add(p)
-		})
-		if err == nil && bad == nil && !l.more {
-			_, _, bad = l.mergeBefore(over, ^uint64(0))
+	var bad error
+	err := under(prefix, key, func(k, v []byte) bool {
+		file := binary.BigEndian.Uint64(k[len(prefix):])
+		var more bool
+		if over, more, bad = l.mergeBefore(over, file); !more || bad != nil {
+			return false
 		}
-		if bad != nil {
-			err = x.damaged(bad)
+		if len(over) > 0 && over[0].file == file {
+			return true // comes from the layer
 		}
-		return err
+		var p place
+		if p, bad = parsePlace(file, v); bad != nil {
+			return false
+		}
+		return l.add(p)
 	})
+	if err == nil && bad == nil && !l.more {
+		_, _, bad = l.mergeBefore(over, ^uint64(0))
+	}
+	if bad != nil {
+		err = x.damaged(bad)
+	}
+	return err
 }
 
 // overlay is a location in a layer; a nil value says that it is gone.

@@ -51,11 +51,8 @@ func (f storeBlocks) FetchChunks(ctx context.Context, req transfer.ChunkRequest)
 		return f.fetchInOrder(ctx, req)
 	}
 	local := make(map[int]bool)
-	for i, c := range req.Chunks {
-		if !req.Missing(i) {
-			continue
-		}
-		data, err := f.local(ctx, c)
+	for _, i := range f.here(req) {
+		data, err := f.local(ctx, req.Chunks[i])
 		if err != nil {
 			return err
 		}
@@ -74,6 +71,28 @@ func (f storeBlocks) FetchChunks(ctx context.Context, req transfer.ChunkRequest)
 	})
 }
 
+// here are the missing chunks of which the store knows a location. Whatever is
+// wrong with the store, a peer's copy is as good.
+func (f storeBlocks) here(req transfer.ChunkRequest) (list []int) {
+	var missing []int
+	var cids []cid.Cid
+	for i, c := range req.Chunks {
+		if req.Missing(i) {
+			missing, cids = append(missing, i), append(cids, c.Cid)
+		}
+	}
+	have, err := f.store.Which(cids)
+	if err != nil {
+		return nil
+	}
+	for k, i := range missing {
+		if have[k] {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // fetchInOrder fetches runs of missing chunks between those that are here.
 func (f storeBlocks) fetchInOrder(ctx context.Context, req transfer.ChunkRequest) error {
 	var run []int // indexes to fetch before the next one that is here
@@ -90,15 +109,16 @@ func (f storeBlocks) fetchInOrder(ctx context.Context, req transfer.ChunkRequest
 			Deliver: req.Deliver,
 		})
 	}
+	here := f.here(req)
 	for i, c := range req.Chunks {
 		if !req.Missing(i) {
 			continue
 		}
-		has, err := f.store.Has(c.Cid)
-		if err != nil || !has {
+		if len(here) == 0 || here[0] != i {
 			run = append(run, i)
 			continue
 		}
+		here = here[1:]
 		if err := flush(); err != nil {
 			return err
 		}
@@ -120,9 +140,6 @@ func (f storeBlocks) fetchInOrder(ctx context.Context, req transfer.ChunkRequest
 // local is a chunk from the store, checked against its CID; nil if it is not
 // there as it should be.
 func (f storeBlocks) local(ctx context.Context, c dag.Chunk) ([]byte, error) {
-	if has, err := f.store.Has(c.Cid); err != nil || !has {
-		return nil, nil
-	}
 	data, err := f.store.Get(ctx, c.Cid)
 	if err != nil {
 		return nil, ctx.Err()

@@ -10,7 +10,11 @@ import (
 
 // compare says how the store differs from a model.
 func (w *walk) compare(m *Memory) error {
-	for _, c := range w.cids {
+	which, err := w.s.Which(w.cids)
+	if err != nil {
+		return err
+	}
+	for i, c := range w.cids {
 		got, err := w.s.Get(context.Background(), c)
 		want, werr := m.Get(context.Background(), c)
 		if !errors.Is(kind(err), kind(werr)) || !bytes.Equal(got, want) {
@@ -18,8 +22,8 @@ func (w *walk) compare(m *Memory) error {
 		}
 		has, err := w.s.Has(c)
 		whas, _ := m.Has(c)
-		if has != whas || err != nil {
-			return fmt.Errorf("block %s: has %v, %w; want %v", c, has, orNone(err), whas)
+		if has != whas || which[i] != whas || err != nil {
+			return fmt.Errorf("block %s: has %v, among others %v, %w; want %v", c, has, which[i], orNone(err), whas)
 		}
 	}
 	if err := w.comparePlaces(m); err != nil {
