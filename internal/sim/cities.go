@@ -75,12 +75,15 @@ var cityDelay = func() (table [len(cities)][len(cities)]time.Duration) {
 
 func (c Cities) seed(seed uint64) Latency { c.key = seed; return c }
 
-// How long messages take at least: between two nodes of one city, and to its wires
-// from each of them.
+// How long messages take between two nodes of one city, whose providers may meet
+// elsewhere, and between a home and its provider. Fibre is faster than this; but the
+// least delay is also the length of the windows in which shards run (crew.go), and
+// nothing that is measured depends on whether neighbours are one or ten
+// milliseconds apart.
 const (
-	withinCity  = 500 * time.Microsecond
-	leastAccess = time.Millisecond
-	mostAccess  = 11 * time.Millisecond
+	withinCity  = 2 * time.Millisecond
+	leastAccess = 4 * time.Millisecond
+	mostAccess  = 12 * time.Millisecond
 )
 
 // place is a node's city and its access delay, which is spread evenly.
