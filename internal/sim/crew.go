@@ -152,9 +152,7 @@ func (c *crew) window() int64 {
 		c.left.Store(int32(len(c.workers) - 1))
 		c.epoch.Add(1)
 		for _, k := range c.workers[1:] {
-			if k.asleep.CompareAndSwap(true, false) {
-				k.wake <- struct{}{}
-			}
+			k.rouse()
 		}
 	}
 	for _, k := range c.workers {
@@ -163,8 +161,8 @@ func (c *crew) window() int64 {
 		}
 	}
 	c.work(c.workers[0])
-	for spins := 1; helped && c.left.Load() > 0; spins++ {
-		pause(spins)
+	if helped {
+		c.workers[0].await(func() bool { return c.left.Load() == 0 })
 	}
 	c.w.apart = false
 	first := slices.Min(c.heads[:])
@@ -205,23 +203,40 @@ func (c *crew) work(k *worker) {
 // help is the life of a worker: a window whenever the epoch changes.
 func (c *crew) help(k *worker, epoch uint32) {
 	for {
-		for spins := 1; c.epoch.Load() == epoch; spins++ {
-			if spins < patientSpins {
-				pause(spins)
-				continue
-			}
-			k.asleep.Store(true)
-			if c.epoch.Load() == epoch || !k.asleep.CompareAndSwap(true, false) {
-				<-k.wake
-			}
-		}
+		k.await(func() bool { return c.epoch.Load() != epoch })
 		epoch++
 		if c.done {
 			return
 		}
 		k.out.open(c)
 		c.work(k)
-		c.left.Add(-1)
+		if c.left.Add(-1) == 0 {
+			c.workers[0].rouse()
+		}
+	}
+}
+
+// await spins until a condition holds, and then sleeps until it is roused after it
+// began to hold.
+func (k *worker) await(over func() bool) {
+	for spins := 1; !over(); spins++ {
+		if spins < patientSpins {
+			if spins%quietSpins == 0 {
+				runtime.Gosched()
+			}
+			continue
+		}
+		k.asleep.Store(true)
+		if !over() || !k.asleep.CompareAndSwap(true, false) {
+			<-k.wake
+		}
+	}
+}
+
+// rouse ends a worker's sleep.
+func (k *worker) rouse() {
+	if k.asleep.CompareAndSwap(true, false) {
+		k.wake <- struct{}{}
 	}
 }
 
@@ -230,25 +245,16 @@ func (c *crew) dismiss() {
 	c.done = true
 	c.epoch.Add(1)
 	for _, k := range c.workers[1:] {
-		if k.asleep.CompareAndSwap(true, false) {
-			k.wake <- struct{}{}
-		}
+		k.rouse()
 	}
 }
 
 const (
-	// quietSpins are made before anybody else is let run, which is about as long as
-	// a short window; patientSpins before a helper sleeps.
-	quietSpins   = 1 << 10
-	patientSpins = 1 << 13
+	// quietSpins are made before other goroutines are let run, patientSpins before
+	// the worker sleeps: about as long as a window takes, and longer than waking does.
+	quietSpins   = 1 << 12
+	patientSpins = 1 << 16
 )
-
-// pause passes a moment of waiting.
-func pause(spins int) {
-	if spins%quietSpins == 0 {
-		runtime.Gosched()
-	}
-}
 
 // news is what the owner of a world is to be told.
 type news struct {
