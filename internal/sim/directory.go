@@ -46,17 +46,41 @@ func bits(p peer.ID, from, n int) (v uint64) {
 	return v
 }
 
-// makePeers makes n peer IDs, numbered from first on, in one block of memory.
-func makePeers(salt uint64, first uint32, n int) []peer.ID {
-	block := make([]byte, n*peerBytes)
-	out := make([]peer.ID, n)
-	for i := range out {
-		b := block[i*peerBytes : (i+1)*peerBytes]
-		putPeer(b, salt, first+uint32(i), 0)
-		// The block is never written to again.
-		out[i] = peer.ID(unsafe.String(&b[0], peerBytes))
+// block is memory with the peer IDs of consecutive nodes. Most of those that nodes
+// pass on lie in one: where, says which, without looking at it.
+type block struct {
+	first uint32
+	bytes []byte
+}
+
+// makeBlock makes n peer IDs, numbered from first on.
+func makeBlock(salt uint64, first uint32, n int) block {
+	b := block{first: first, bytes: make([]byte, n*peerBytes)}
+	for i := range n {
+		putPeer(b.bytes[i*peerBytes:], salt, first+uint32(i), 0)
 	}
-	return out
+	return b
+}
+
+// peer is the peer ID of a node in the block.
+func (b *block) peer(number uint32) peer.ID {
+	at := int(number-b.first) * peerBytes
+	// The block is never written to again.
+	return peer.ID(unsafe.String(&b.bytes[at], peerBytes))
+}
+
+// has reports whether a node's peer ID is in the block.
+func (b *block) has(number uint32) bool {
+	return number >= b.first && int(number-b.first)*peerBytes < len(b.bytes)
+}
+
+// number is that of a peer ID that lies in the block.
+func (b *block) number(p peer.ID) (number uint32, ok bool) {
+	at := uintptr(unsafe.Pointer(unsafe.StringData(string(p)))) - uintptr(unsafe.Pointer(unsafe.SliceData(b.bytes)))
+	if at >= uintptr(len(b.bytes)) || at%peerBytes != 0 || len(p) != peerBytes {
+		return 0, false
+	}
+	return b.first + uint32(at/peerBytes), true
 }
 
 // Directory knows who stands where: contacts in the order of their IDs. It is
@@ -74,11 +98,12 @@ type place struct {
 
 // byPlace are the numbers of peers in the order of their IDs, by all that matters
 // of these: it is cheaper to sort than the contacts themselves.
-func byPlace(peers []peer.ID) []place {
-	out := make([]place, len(peers))
-	parallel(len(peers), func(from, to int) {
+func byPlace(peers block) []place {
+	out := make([]place, len(peers.bytes)/peerBytes)
+	parallel(len(out), func(from, to int) {
 		for i := from; i < to; i++ {
-			out[i] = place{head: headOf(overlay.PeerPlace(peers[i])), number: uint32(i)}
+			number := peers.first + uint32(i)
+			out[i] = place{head: headOf(overlay.PeerPlace(peers.peer(number))), number: number}
 		}
 	})
 	slices.SortFunc(out, func(a, b place) int {

@@ -3,15 +3,19 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"ringswap/overlay"
 )
 
 func someContacts(salt uint64, n int) []*overlay.Contact {
 	var out []*overlay.Contact
-	for _, p := range makePeers(salt, 0, n) {
-		c := overlay.NewContact(p)
+	b := makeBlock(salt, 0, n)
+	for i := range uint32(n) {
+		c := overlay.NewContact(b.peer(i))
 		out = append(out, &c)
 	}
 	return out
@@ -66,16 +70,31 @@ func TestDirectorySkewed(t *testing.T) {
 	}
 }
 
+// TestPeerNumbers: a peer ID says its number, by its bytes wherever it lies, and by
+// where it lies in the block in which it was made.
 func TestPeerNumbers(t *testing.T) {
-	for i, p := range makePeers(5, 70_000, 10) {
-		if n, ok := numberOf(p, 5); !ok || n != uint32(70_000+i) {
+	b := makeBlock(5, 70_000, 10)
+	for i := range uint32(10) {
+		p := b.peer(70_000 + i)
+		if n, ok := numberOf(p, 5); !ok || n != 70_000+i {
 			t.Errorf("peer %d is numbered %d, %v", i, n, ok)
 		}
 		if _, ok := numberOf(p, 6); ok {
 			t.Error("a peer of another run was taken for one of this")
 		}
+		if n, ok := b.number(p); !ok || n != 70_000+i || !b.has(n) {
+			t.Errorf("peer %d lies at %d, %v", i, n, ok)
+		}
+		for _, elsewhere := range []peer.ID{"", p[1:], p[:peerBytes-1], peer.ID(strings.Clone(string(p)))} {
+			if n, ok := b.number(elsewhere); ok {
+				t.Errorf("%q lies at %d", elsewhere, n)
+			}
+		}
 		if err := p.Validate(); err != nil {
 			t.Error(err)
 		}
+	}
+	if b.has(69_999) || b.has(70_010) {
+		t.Error("a block has numbers that it has not")
 	}
 }

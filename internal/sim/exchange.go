@@ -20,6 +20,11 @@ var errNoProtocol = errors.New("sim: the peer does not answer this protocol")
 // messages.
 type letter struct {
 	from, to *Node // the asker and the asked, in either direction; to may be nil on the way back
+	// What the receiver must know of the asker, whose Node another core may be
+	// writing to.
+	contact *overlay.Contact
+	number  uint32
+	server  bool
 	// msg is the request, then the answer.
 	msg overlay.Message
 	err error
@@ -63,15 +68,15 @@ func (s *shard) send(from *Node, m *overlay.Send) {
 	s.count(from, m.Msg)
 	key := from.key()
 	l := letter{
-		from: from, msg: m.Msg, asked: m.Req, req: overlay.ReqID(key), silent: m.OneWay,
+		from: from, contact: from.Contact, number: from.Number, server: from.Server, msg: m.Msg, asked: m.Req, req: overlay.ReqID(key), silent: m.OneWay,
 		life: from.life, limit: s.now + int64(max(0, m.Timeout)),
 	}
 	if !m.OneWay {
 		from.busy++
 	}
 	rng := s.fate(key)
-	number, known := numberOf(m.To.Peer, s.w.salt)
-	if !known || int(number) >= len(s.w.nodes) || s.lost(from, s.w.nodes[number], rng) {
+	number, known := s.w.numberOf(m.To.Peer)
+	if !known || s.lost(from, s.w.nodes[number], rng) {
 		s.silence(from, &l)
 		return
 	}
@@ -92,7 +97,7 @@ func (s *shard) silence(by *Node, request *letter) {
 	}
 	l := *request
 	l.msg, l.err, l.phase = nil, overlay.ErrTimeout, returned
-	s.post(l.from.shard, max(l.limit, s.now), by.key(), &l)
+	s.post(s.w.shard(l.number), max(l.limit, s.now), by.key(), &l)
 }
 
 // receive hands over what has arrived.
@@ -109,9 +114,9 @@ func (s *shard) receive(i uint32) {
 // deliver hands a request to its receiver.
 func (s *shard) deliver(i uint32) {
 	l := &s.letters[i]
-	to, from := l.to, l.from
+	to := l.to
 	switch {
-	case to.state != running || s.w.parted(from, to):
+	case to.state != running || s.w.parted(l.from, to):
 		s.silence(to, l)
 		s.drop(i)
 		return
@@ -120,7 +125,7 @@ func (s *shard) deliver(i uint32) {
 		s.drop(i)
 		return
 	}
-	in := overlay.Inbound{Req: l.req, From: from.Contact, Remote: remoteOf(from.Contact), Server: from.Server, Msg: l.msg}
+	in := overlay.Inbound{Req: l.req, From: l.contact, Remote: remoteOf(l.contact), Server: l.server, Msg: l.msg}
 	l.msg, l.phase, l.toLife = nil, pending, to.life
 	to.busy++
 	s.serving = i
@@ -147,8 +152,8 @@ func (s *shard) refuse(l *letter) {
 	key := l.to.key()
 	back := *l
 	back.msg, back.err, back.phase = nil, errNoProtocol, returned
-	at := min(s.now+s.delay(l.to, l.from.Number, s.fate(key)), l.limit)
-	s.post(l.from.shard, at, key, &back)
+	at := min(s.now+s.delay(l.to, l.number, s.fate(key)), l.limit)
+	s.post(s.w.shard(l.number), at, key, &back)
 }
 
 // idle says that the receiver no longer owes an answer.
@@ -203,13 +208,13 @@ func (s *shard) reply(n *Node, r *overlay.Reply) {
 		s.silence(n, &l)
 		return
 	}
-	at := s.now + s.delay(n, l.from.Number, rng)
+	at := s.now + s.delay(n, l.number, rng)
 	if at > l.limit || l.silent {
 		s.silence(n, &l)
 		return
 	}
 	l.msg, l.phase = r.Msg, returned
-	s.post(l.from.shard, at, key, &l)
+	s.post(s.w.shard(l.number), at, key, &l)
 }
 
 // answer ends a request at the asker.

@@ -29,17 +29,18 @@ func (w *World) Populate(n int, stay bool) error {
 	if len(w.nodes) > 0 {
 		return fmt.Errorf("sim: the world is populated already")
 	}
-	peers := makePeers(w.salt, 0, n)
+	peers := makeBlock(w.salt, 0, n)
 	contacts := make([]overlay.Contact, n) // in the order of IDs: who is near on the ring is near in memory
 	list := make([]*overlay.Contact, n)
 	order := byPlace(peers)
 	parallel(n, func(from, to int) {
 		for i := from; i < to; i++ {
 			number := order[i].number
-			contacts[i] = w.contact(peers[number], number)
+			contacts[i] = w.contact(peers.peer(number), number)
 			list[i] = &contacts[i]
 		}
 	})
+	w.blocks = append(w.blocks, peers)
 	w.inhabit(newDirectory(list))
 	if stay {
 		w.awake.limit = 0
@@ -63,7 +64,7 @@ func (w *World) inhabit(all *Directory) {
 	w.nodes = make([]*Node, all.Len(), all.Len()+all.Len()/8)
 	parallel(all.Len(), func(from, to int) {
 		for _, c := range all.list[from:to] {
-			i, _ := numberOf(c.Peer, w.salt)
+			i, _ := numberOf(c.Peer, w.salt) // the nodes are not there yet
 			slab[i] = Node{Contact: c, Number: i, Server: true, shard: w.shard(i)}
 			w.nodes[i] = &slab[i]
 		}
@@ -155,7 +156,7 @@ func (w *World) Forget() {
 
 // rtt is the mean round trip between two nodes.
 func (w *World) rtt(a, b *overlay.Contact) time.Duration {
-	x, _ := numberOf(a.Peer, w.salt)
-	y, _ := numberOf(b.Peer, w.salt)
+	x, _ := w.numberOf(a.Peer)
+	y, _ := w.numberOf(b.Peer)
 	return w.settings.Latency.Mean(x, y) + w.settings.Latency.Mean(y, x)
 }

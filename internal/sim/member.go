@@ -3,6 +3,8 @@ package sim
 import (
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"ringswap/overlay"
 )
 
@@ -12,12 +14,26 @@ func (w *World) Add(server bool) *Node { return w.add(server, 0, nil) }
 // add makes the node with the given nonce in its peer ID.
 func (w *World) add(server bool, nonce uint64, evil *Evil) *Node {
 	number := uint32(len(w.nodes))
-	c := w.contact(peerWith(w.salt, number, nonce), number)
+	c := w.contact(w.peer(number, nonce), number)
 	n := &Node{Contact: &c, Number: number, Server: server, Evil: evil, shard: w.shard(number)}
 	w.nodes = append(w.nodes, n)
 	n.machine = w.corrupted(n, w.newMachine(n))
 	w.came(n)
 	return n
+}
+
+// newcomers is the number of peer IDs that are made at a time for those to come.
+const newcomers = 1 << 12
+
+// peer makes the peer ID of a node to come.
+func (w *World) peer(number uint32, nonce uint64) peer.ID {
+	if nonce != 0 {
+		return peerWith(w.salt, number, nonce)
+	}
+	if last := len(w.blocks) - 1; last < 0 || !w.blocks[last].has(number) {
+		w.blocks = append(w.blocks, makeBlock(w.salt, number, newcomers))
+	}
+	return w.blocks[len(w.blocks)-1].peer(number)
 }
 
 // came tells a new machine its role, as a Driver does.

@@ -39,6 +39,7 @@ type World struct {
 	shards   [shardCount]shard
 	acts     agenda.Agenda[func()]
 	nodes    []*Node
+	blocks   []block    // of their peer IDs
 	all      *Directory // who was there when the world was populated
 	live     *Directory // who runs; the same as all until someone comes or goes
 	awake    pool
@@ -95,11 +96,22 @@ func (w *World) Nodes() []*Node { return w.nodes }
 func (w *World) Node(c *overlay.Contact) *Node { return w.nodeOf(c) }
 
 func (w *World) nodeOf(c *overlay.Contact) *Node {
-	i, ok := numberOf(c.Peer, w.salt)
-	if !ok || int(i) >= len(w.nodes) {
+	i, ok := w.numberOf(c.Peer)
+	if !ok {
 		return nil
 	}
 	return w.nodes[i]
+}
+
+// numberOf is the number of the node with a peer ID, if there is one.
+func (w *World) numberOf(p peer.ID) (number uint32, ok bool) {
+	for i := range w.blocks {
+		if number, ok = w.blocks[i].number(p); ok {
+			return number, int(number) < len(w.nodes)
+		}
+	}
+	number, ok = numberOf(p, w.salt)
+	return number, ok && int(number) < len(w.nodes)
 }
 
 // Digest is a number that two runs share if, and for all practical purposes only
