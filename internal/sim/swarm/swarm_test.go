@@ -62,6 +62,23 @@ func TestFreeRidersComeLast(t *testing.T) {
 	}
 }
 
+// TestMutePeersHoldNobodyUp has three tenths of a large swarm take requests and
+// answer none. The last part that somebody lacks must not go from one of them to
+// the next while others, which serve, have it.
+func TestMutePeersHoldNobodyUp(t *testing.T) {
+	for _, seed := range []uint64{1, 3} {
+		r, err := Run(Crowd(used(), 60, 18, Attacks()[4], seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := r.Group(Givers)
+		t.Logf("seed %d: mean %.2f s, the last %.2f s", seed, g.Mean, g.Last)
+		if g.Done < g.Nodes || g.Last > 1.4*g.Mean {
+			t.Errorf("seed %d: %d of %d done, in %.2f s in the mean, the last in %.2f s", seed, g.Done, g.Nodes, g.Mean, g.Last)
+		}
+	}
+}
+
 func TestNoSeedNoMoreThanGifts(t *testing.T) {
 	c := Crowd(used(), 8, 3, Attacks()[0], 1)
 	grant := int64(6 * (c.Chunk + 2*maxTurn))

@@ -205,6 +205,9 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 				continue
 			}
 			others = true
+			if p.mutely && p.got == 0 && k.provenFor(now, r, o) {
+				continue
+			}
 			theirs := eta(ahead, rate)
 			ours := p.rtt + eta(p.asked+r.left(), speed)
 			if g := theirs - takeOverFactor*ours; g > depth && g > gain {
@@ -219,6 +222,16 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 		return nil, 0
 	}
 	return k.takeFrom(from, best)
+}
+
+// provenFor reports whether a peer that has given something, and could take more,
+// might take r over from o. Before such a one nobody is tried who has only said what
+// it has: a stranger is taken for fast, and the last request of a fetch would go
+// from one mute peer to the next.
+func (k *Picker) provenFor(now time.Time, r *pickReq, o *pickPeer) bool {
+	return slices.ContainsFunc(k.peers, func(p *pickPeer) bool {
+		return p != o && p.got > 0 && !p.held && p.wantsMore(now) && p.has(r.blk.job, r.blk.key.Index)
+	})
 }
 
 // brings reports whether p, which has everything, may be about to bring a first

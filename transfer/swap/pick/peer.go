@@ -93,6 +93,7 @@ type pickPeer struct {
 	gave     time.Time // when it last gave something, or was first asked again
 	busy     bool      // it said that others come first
 	held     bool      // it lets this one wait: only the standing request is asked of it
+	mutely   bool      // it has given nothing so far, though it was asked and waited for
 }
 
 // AddPeer lets a peer in whose stream has opened; rtt is how long it took to

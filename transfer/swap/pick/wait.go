@@ -47,7 +47,7 @@ func (k *Picker) hold(p *pickPeer) {
 	if p.held {
 		return
 	}
-	p.held = true
+	p.held, p.mutely = true, p.got == 0
 	for _, r := range slices.Clone(p.reqs) {
 		if !r.lost {
 			k.lose(p, r)
@@ -90,6 +90,7 @@ func (k *Picker) takeFrom(from *pickPeer, r *pickReq) (*pickBlock, int) {
 	}
 	k.lose(from, r)
 	k.cancel(from, r)
+	from.mutely = from.got == 0
 	for i, s := range b.segs {
 		if s.state == segFree && s.off == off {
 			return b, i
