@@ -26,6 +26,12 @@ type CreditConfig struct {
 	// contributors: 64, and four where this node had everything before. So newcomers are let in even while takers keep what they
 	// had, at a price that is known.
 	GiftRate, GiftShare int64
+	// GiftBurst is how many bytes of gifts and tastes a node that had everything before
+	// gives although contributors wait, until it has sent everything twice: 8 MiB. After
+	// that each byte of them makes way for GiftTurn bytes to contributors: 7. A first
+	// holder that let every newcomer in first would stop bringing new chunks to those
+	// who pass them on.
+	GiftBurst, GiftTurn int64
 	// Line is how often a contributor's credit may be sent to it: 16. Who gives
 	// less than others is put behind them, and must not be refused for it: one
 	// that came late has little that anybody lacks.
@@ -50,6 +56,8 @@ func (c CreditConfig) withDefaults() CreditConfig {
 	def(&c.GiftRate, 16<<10)
 	def(&c.GiftShare, 64)
 	def(&c.Line, 16)
+	def(&c.GiftBurst, 8<<20)
+	def(&c.GiftTurn, 7)
 	if c.Mercy == 0 {
 		c.Mercy = 8
 	}
@@ -69,12 +77,12 @@ func def(v *int64, d int64) {
 // Validate says what is wrong with the configuration.
 func (c CreditConfig) Validate() error {
 	switch c = c.withDefaults(); {
-	case min(c.Gift, c.Taste, c.Gifts, c.SeedGifts, c.Tastes, c.HouseholdGifts, c.GiftRate) < 0:
+	case min(c.Gift, c.Taste, c.Gifts, c.SeedGifts, c.Tastes, c.HouseholdGifts, c.GiftRate, c.GiftBurst) < 0:
 		return errors.New("fair: a bound of gifts is negative")
 	case c.Hold < 0:
 		return fmt.Errorf("fair: a Hold of %v", c.Hold)
-	case c.Line < 1 || c.GiftShare < 1:
-		return fmt.Errorf("fair: a Line of %d and a GiftShare of %d", c.Line, c.GiftShare)
+	case c.Line < 1 || c.GiftShare < 1 || c.GiftTurn < 1:
+		return fmt.Errorf("fair: a Line of %d, a GiftShare of %d, a GiftTurn of %d", c.Line, c.GiftShare, c.GiftTurn)
 	}
 	return nil
 }
@@ -98,6 +106,7 @@ type Credit struct {
 	taste purse
 	asked time.Time // when a contributor was last seen waiting
 	turns int       // of contributors since the last that was mercy
+	early int64     // bytes of gifts that contributors have let pass and not had since, GiftTurn times
 
 	networks map[netip.Prefix]*household
 	loners   map[peer.ID]*household // those without a network
@@ -127,9 +136,14 @@ const (
 	asGift class = iota
 	asTaste
 	asContributor
+	asLateGift
+	asLateTaste
 	asLeftover
 	refused
 )
+
+// afterContributors is from the class of a gift to that of one which has to wait.
+const afterContributors = asLateGift - asGift
 
 // rank is a place in the queue.
 type rank struct {
@@ -164,10 +178,14 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	best, crowd := -1, int64(len(waiting))
 	var first rank
 	mercy := p.turns >= p.cfg.Mercy
+	contributors := false
 	for i, c := range waiting {
 		r := p.rank(now, c, crowd)
+		if r.class < asContributor && p.early >= p.cfg.GiftTurn*p.cfg.GiftBurst && p.first(c) {
+			r.class += afterContributors
+		}
 		if r.class == asContributor {
-			p.asked = now
+			p.asked, contributors = now, true
 			if s := p.book.Swarm(c.Root); mercy && (s == nil || !s.Complete()) {
 				r.level = 0 // whoever has waited longest
 			}
@@ -179,8 +197,35 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	if best < 0 || first.class == asLeftover && now.Sub(p.asked) < p.cfg.Hold {
 		return -1, retry
 	}
+	if first.class == asLateGift || first.class == asLateTaste {
+		first.class -= afterContributors
+	}
+	p.makeWay(waiting[best], first.class, contributors)
 	p.charge(waiting[best], first.class)
 	return best, 0
+}
+
+// makeWay counts gifts that go before contributors, and what these get.
+func (p *Credit) makeWay(c Candidate, k class, contributors bool) {
+	n := int64(c.Bytes)
+	switch {
+	case k == asContributor:
+		p.early = max(p.early-n, 0)
+	case k != asLeftover && contributors && p.first(c):
+		p.early += p.cfg.GiftTurn * n
+	}
+}
+
+// first reports whether c wants what this node alone had, and has not sent twice.
+func (p *Credit) first(c Candidate) bool {
+	s := p.book.Swarm(c.Root)
+	return s != nil && s.Origin() && s.traffic < 2*s.size
+}
+
+// origin reports whether this node had everything of c's root before.
+func (p *Credit) origin(c Candidate) bool {
+	s := p.book.Swarm(c.Root)
+	return s != nil && s.Origin()
 }
 
 // charge enters a turn that is given for nothing.
@@ -195,7 +240,7 @@ func (p *Credit) charge(c Candidate, k class) {
 		if p.turns++; p.turns > p.cfg.Mercy {
 			p.turns = 0
 		}
-		if s := p.book.Swarm(c.Root); s != nil && s.Origin() {
+		if p.origin(c) {
 			n *= 4
 		}
 		p.gifts.free(n / p.cfg.GiftShare)

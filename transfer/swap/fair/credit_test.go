@@ -123,6 +123,41 @@ func TestCreditSeedGivesLeftoversToAnyone(t *testing.T) {
 	}
 }
 
+// TestCreditFirstCopyGoesToContributors has a crowd of strangers come to a node that
+// alone has everything, beside one that passes on what it gets.
+func TestCreditFirstCopyGoesToContributors(t *testing.T) {
+	const size, burst = 64 << 20, 2 << 20
+	b := NewBook(0)
+	b.Join(root, size, true)
+	c := NewCredit(b, CreditConfig{GiftBurst: burst})
+	for i := range 8 { // whose word counts, since they were sent something
+		b.Sent(root, peer.ID(fmt.Sprint("friend", i)), size/4)
+		v := Vouch{Root: root, By: peer.ID(fmt.Sprint("friend", i)), For: "giver", Bytes: size / 4, At: start}
+		if err := b.Vouch(start, "giver", v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Swarm(root).traffic = 0
+	who := []Candidate{{Peer: "giver", Bytes: turn}}
+	for i := range 30 {
+		who = append(who, Candidate{Peer: peer.ID(fmt.Sprint("stranger", i)), Bytes: turn})
+	}
+	first := serve(b, c, start, 256, who...) // 16 MiB
+	gifts := int64(256*turn) - first["giver"]
+	if most := int64(burst + (256*turn-burst)/8 + turn); gifts > most || gifts < most-2*turn {
+		t.Errorf("%d bytes of gifts, at most %d", gifts, most)
+	}
+	b.Swarm(root).traffic = 2 * size
+	if got := serve(b, c, start, 64, who...); got["giver"] > 0 {
+		t.Errorf("%d bytes before gifts when everything was sent twice", got["giver"])
+	}
+	// Where nobody passes anything on, nothing is held back.
+	b.Swarm(root).traffic = 0
+	if got := serve(b, c, start, 16, Candidate{Peer: "late", Bytes: turn}); got["late"] != 16*turn {
+		t.Errorf("%d bytes to a stranger alone", got["late"])
+	}
+}
+
 func TestVouchesAreRefused(t *testing.T) {
 	b := NewBook(0)
 	b.Join(root, 1<<20, true)
