@@ -101,8 +101,8 @@ func (b *Batch) File(f File) (*FileRefs, error) {
 
 // register drops the file that had the path, if any, and gives the new one an id.
 func (s *Store) register(t *tables, r *FileRefs, old uint64) error {
-	if r.file.Path == "" || r.file.Size < 0 || len(r.file.Path) > MaxText {
-		return fmt.Errorf("store: %q is no description of a file", r.file.Path)
+	if err := r.file.checkDescription(); err != nil {
+		return err
 	}
 	if old != 0 {
 		if err := s.dropFile(t, old); err != nil {
@@ -132,18 +132,14 @@ func (s *Store) touchFile(t *tables, id uint64) error {
 // again, which does no harm. It keeps no reference to refs.
 func (r *FileRefs) Add(refs ...Ref) error {
 	for _, x := range refs {
-		hash, in, err := hashOf(x.Cid)
+		e, in, err := r.file.entry(x)
 		if err != nil {
 			return err
-		}
-		if x.Length < 0 || x.Length > MaxBlockBytes || x.Offset < 0 || x.Offset > r.file.Size-int64(x.Length) {
-			return &FileError{Path: r.file.Path, Err: fmt.Errorf(
-				"reference to %d bytes at %d does not lie in the file of %d bytes", x.Length, x.Offset, r.file.Size)}
 		}
 		if in {
 			continue
 		}
-		r.run = append(r.run, refEntry{hash: hash, offset: x.Offset, length: x.Length})
+		r.run = append(r.run, e)
 		if len(r.run) >= maxRun {
 			if err := r.flush(); err != nil {
 				return err

@@ -100,14 +100,26 @@ func diskError(op, path string, err error) error {
 	return fmt.Errorf("store: %s %s: %w", op, path, err)
 }
 
-// append adds a record to the end of the log and returns its place. Nothing is
-// durable before the next sync. After an error the log is as it was.
-func (l *packLog) append(typ recordType, key string, body []byte) (logPos, error) {
+// logRecord is a record that is to be appended.
+type logRecord struct {
+	typ  recordType
+	key  string
+	body []byte
+}
+
+func (r logRecord) size() int64 { return int64(frameLen + len(r.key) + len(r.body)) }
+
+// append adds records to the end of the log, without gaps and all of them or
+// none, and returns the place of the first. Nothing is durable before the next
+// sync. After an error the log is as it was.
+func (l *packLog) append(recs ...logRecord) (logPos, error) {
 	if err := l.failure(); err != nil {
 		return 0, err
 	}
-	const markLen = frameLen + 16
-	need := int64(frameLen+len(key)+len(body)) + markLen
+	need := int64(frameLen + 16) // a mark
+	for _, r := range recs {
+		need += r.size()
+	}
 	if l.end.off()+need > l.maxPack && l.end.off() > packHeadLen {
 		if err := l.rotate(); err != nil {
 			return 0, err
@@ -118,7 +130,11 @@ func (l *packLog) append(typ recordType, key string, body []byte) (logPos, error
 		b = appendRecord(b, l.active.head.mark, at, recMark, "", markBody{logPos(l.durable.Load())}.encode())
 		at += logPos(len(b))
 	}
-	b = appendRecord(b, l.active.head.mark, at, typ, key, body)
+	pos := at
+	for _, r := range recs {
+		b = appendRecord(b, l.active.head.mark, pos, r.typ, r.key, r.body)
+		pos += logPos(r.size())
+	}
 	if cap(b) <= maxRecordLen {
 		l.buf = b
 	}
@@ -129,7 +145,7 @@ func (l *packLog) append(typ recordType, key string, body []byte) (logPos, error
 		return 0, diskError("write", l.active.path, err)
 	}
 	l.marked = true
-	l.end += logPos(len(b))
+	l.end = pos
 	l.appended.Add(int64(len(b)))
 	return at, nil
 }

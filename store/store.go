@@ -228,21 +228,44 @@ const (
 // record appends a record and applies it. Needed says that the disk reserve may
 // be used for it, since it leads to more room. The caller holds the write lock.
 func (s *Store) record(t *tables, typ recordType, key string, body []byte, needed bool) error {
-	pos, err := s.log.append(typ, key, body)
+	rec := logRecord{typ: typ, key: key, body: body}
+	pos, err := s.log.append(rec)
 	if needed && errors.Is(err, ErrDiskFull) && s.reserve.release() {
-		pos, err = s.log.append(typ, key, body)
+		pos, err = s.log.append(rec)
 	}
 	if err != nil {
 		return err
 	}
-	f := frame{typ: typ, key: []byte(key), length: len(body)}
-	if err := t.apply(record{frame: f, pos: pos, body: body}); err != nil {
-		if errors.Is(err, errBody) {
-			return fmt.Errorf("store: record is not readable back: %w", err)
+	return t.applyNew(rec, pos)
+}
+
+// records appends records and applies them, all or none. The caller holds the write
+// lock.
+func (s *Store) records(t *tables, recs []logRecord) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	pos, err := s.log.append(recs...)
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		if err := t.applyNew(rec, pos); err != nil {
+			return err
 		}
-		return err // of the index, which will be rebuilt with this record
+		pos += logPos(rec.size())
 	}
 	return nil
+}
+
+// applyNew applies a record that was appended at pos.
+func (t *tables) applyNew(rec logRecord, pos logPos) error {
+	f := frame{typ: rec.typ, key: []byte(rec.key), length: len(rec.body)}
+	err := t.apply(record{frame: f, pos: pos, body: rec.body})
+	if errors.Is(err, errBody) {
+		return fmt.Errorf("store: record is not readable back: %w", err)
+	}
+	return err // of the index, which will be rebuilt with this record
 }
 
 // Sync makes everything durable that was added or removed before the call:

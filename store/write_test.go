@@ -132,3 +132,134 @@ func BenchmarkWhich(b *testing.B) {
 		}
 	}
 }
+
+// TestAddFiles registers many files at a time: new ones, ones that are known, one
+// twice, one with more references than a record holds, and one that changed after
+// it was described.
+func TestAddFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "s"), store.Config{})
+	batch, err := s.Begin()
+	must(t, err)
+	defer batch.Close()
+	write := func(name string, size int) store.FileWith {
+		path := filepath.Join(dir, name)
+		data := bytes.Repeat([]byte(name), size)[:size]
+		must(t, os.WriteFile(path, data, 0o600))
+		desc, err := store.StatFile(path)
+		must(t, err)
+		f := store.FileWith{File: desc}
+		for i := range size {
+			f.Refs = append(f.Refs, store.Ref{Cid: storetest.RawCid(data[i:]), Offset: int64(i), Length: size - i})
+		}
+		return f
+	}
+	readable := func(f store.FileWith) {
+		t.Helper()
+		for _, r := range f.Refs {
+			if got, err := s.Get(t.Context(), r.Cid); err != nil || len(got) != r.Length {
+				t.Fatalf("%s: %d of %d bytes at %d, %v", f.File.Path, len(got), r.Length, r.Offset, err)
+			}
+		}
+	}
+	var files []store.FileWith
+	for i := range 700 {
+		files = append(files, write(fmt.Sprintf("f%03d", i), i%4))
+	}
+	files = append(files, files[3], write("long", 1200))
+	must(t, batch.AddFiles(files))
+	must(t, batch.AddFiles(files[600:]))
+	for _, f := range files {
+		readable(f)
+	}
+	registered := 0
+	for _, err := range s.Files(t.Context()) {
+		must(t, err)
+		registered++
+	}
+	if registered != len(files)-1 {
+		t.Errorf("%d files are registered, want %d", registered, len(files)-1)
+	}
+
+	before, changed, after := write("before", 3), write("changed", 3), write("after", 3)
+	must(t, os.WriteFile(changed.File.Path, []byte("longer than it was"), 0o600))
+	err = batch.AddFiles([]store.FileWith{before, changed, after})
+	if !errors.Is(err, store.ErrChanged) {
+		t.Errorf("a file that changed: %v", err)
+	}
+	readable(before)
+	for _, f := range []store.FileWith{changed, after} {
+		if has, err := s.Has(f.Refs[0].Cid); has || err != nil {
+			t.Errorf("%s is registered (%v)", f.File.Path, err)
+		}
+	}
+	outside := write("outside", 3)
+	outside.Refs[1].Length = 3
+	var told *store.FileError
+	if err := batch.AddFiles([]store.FileWith{outside}); !errors.As(err, &told) {
+		t.Errorf("a reference beyond the end: %v", err)
+	}
+
+	must(t, s.Close()) // everything is in the log as well as in the index
+	s = open(t, filepath.Join(dir, "s"), store.Config{})
+	for _, f := range files {
+		readable(f)
+	}
+}
+
+// TestSizeThenRead: a place that was looked up a moment ago is not used any more
+// once what it leads to was dropped.
+func TestSizeThenRead(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "s"), store.Config{})
+	batch, err := s.Begin()
+	must(t, err)
+	path := filepath.Join(dir, "f")
+	must(t, os.WriteFile(path, []byte("some bytes"), 0o600))
+	desc, err := store.StatFile(path)
+	must(t, err)
+	c := storetest.RawCid([]byte("some bytes"))
+	must(t, batch.AddFiles([]store.FileWith{{File: desc, Refs: []store.Ref{{Cid: c, Length: 10}}}}))
+	owned := []byte("bytes of its own")
+	must(t, s.Put(storetest.RawCid(owned), owned))
+	read := func(c cid.Cid) error {
+		_, err := s.ReadAt(c, make([]byte, 4), 2)
+		return err
+	}
+	for _, c := range []cid.Cid{c, storetest.RawCid(owned)} {
+		if _, err := s.Size(c); err != nil {
+			t.Fatal(err)
+		}
+		must(t, read(c))
+	}
+	must(t, s.DropFile(path))
+	if err := read(c); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a dropped file is read: %v", err)
+	}
+	if _, err := s.Size(storetest.RawCid(owned)); err != nil {
+		t.Fatal(err)
+	}
+	batch.Close()
+	if _, err := s.GC(t.Context(), store.GCOptions{Links: storetest.Links}); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(storetest.RawCid(owned)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a collected block is read: %v", err)
+	}
+	// A file that was replaced is found out although its place is known.
+	other := filepath.Join(dir, "g")
+	must(t, os.WriteFile(other, []byte("some bytes"), 0o600))
+	desc, err = store.StatFile(other)
+	must(t, err)
+	batch, err = s.Begin()
+	must(t, err)
+	defer batch.Close()
+	must(t, batch.AddFiles([]store.FileWith{{File: desc, Refs: []store.Ref{{Cid: c, Length: 10}}}}))
+	if _, err := s.Size(c); err != nil {
+		t.Fatal(err)
+	}
+	must(t, os.WriteFile(other, []byte("other bytes, and more"), 0o600))
+	if err := read(c); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("a changed file is read: %v", err)
+	}
+}

@@ -51,9 +51,10 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 	}
 
 	watch := f.watch(ctx, c.progress)
+	sink := &importSink{batch: batch}
 	cfg := transfer.GetConfig{
 		Root: ref.root, Inside: ref.path, Out: req.Path, Name: ref.name, Force: req.Force,
-		Sink: importSink{batch}, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },
+		Sink: sink, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },
 	}
 	if ref.path == "" { // of a part, others get nothing before it is whole: they count the chunks of all
 		var holding *swap.Holding
@@ -68,6 +69,9 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 	got, err := transfer.Get(ctx, cfg, f)
 	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {
 		got, err = transfer.Get(ctx, cfg, f)
+	}
+	if err == nil {
+		err = sink.flush()
 	}
 	watch.stop()
 	if at := f.at.Load(); c.resumed < 0 && at != nil && at.Phase >= transfer.PhaseFetching {

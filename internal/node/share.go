@@ -36,9 +36,13 @@ func (n *Node) Share(ctx context.Context, req ShareRequest, progress func(Progre
 		return Shared{}, storeFailure(err, "cannot share %s", req.Path)
 	}
 	defer batch.Close()
-	s, err := importPath(ctx, req.Path, req.Hidden, importSink{batch}, progress)
+	sink := &importSink{batch: batch}
+	s, err := importPath(ctx, req.Path, req.Hidden, sink, progress)
 	if err != nil {
 		return Shared{}, err
+	}
+	if err := sink.flush(); err != nil {
+		return Shared{}, importFailure(err, req.Path)
 	}
 	root := store.Root{Cid: s.Root, Name: s.Name, Path: s.Path, Size: s.Size, Chunks: s.Chunks}
 	known := n.transfers.serves(s.Root)
