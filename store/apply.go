@@ -166,6 +166,7 @@ func (t *tables) drop(d dropEntry) error {
 		}
 	}
 	t.set(d.key, nil)
+	t.recent.dropped()
 	return nil
 }
 

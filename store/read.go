@@ -52,7 +52,7 @@ func (s *Store) Which(cids []cid.Cid) (have []bool, err error) {
 				ok := p.file != owned && p.file == registered
 				if !ok {
 					var err error
-					if ok, err = s.counts(t, p); err != nil {
+					if _, ok, err = s.counts(t, p); err != nil {
 						return false, err
 					}
 				}
@@ -82,12 +82,13 @@ func (s *Store) Which(cids []cid.Cid) (have []bool, err error) {
 
 // counts reports whether a location is one to read from: its file is still
 // registered, or its pack's record was not seen damaged.
-func (s *Store) counts(t *tables, p place) (bool, error) {
+func (s *Store) counts(t *tables, p place) (f found, ok bool, err error) {
+	f.at = p
 	if p.file == owned {
-		return !s.bad.has(p.pos), nil
+		return f, !s.bad.has(p.pos), nil
 	}
-	_, ok, err := t.file(p.file)
-	return ok, err
+	f.file, ok, err = t.file(p.file)
+	return f, ok, err
 }
 
 // Size is the length of the block in bytes, or ErrNotFound. It does not look
@@ -101,10 +102,13 @@ func (s *Store) Size(c cid.Cid) (n int, err error) {
 		return len(inline(hash)), nil
 	}
 	err = s.read(func(t *tables) error {
+		before := t.recent.before()
 		err := s.eachPlace(t, hash, func(p place) (bool, error) {
-			ok, err := s.counts(t, p)
+			f, ok, err := s.counts(t, p)
 			if ok {
 				n = p.length
+				f.hash = hash
+				t.recent.note(before, f)
 			}
 			return ok, err
 		})
@@ -234,10 +238,16 @@ func eofUnless(full bool) error {
 }
 
 func (s *Store) readAt(t *tables, hash string, p []byte, off int64) (int, error) {
+	if f, ok := t.recent.get(hash); ok {
+		n := f.at.within(p, off)
+		if s.readFound(t, f, p[:n], off) == nil {
+			return n, eofUnless(n == len(p))
+		}
+	}
 	for range 8 {
 		n := 0
 		err := s.eachPlace(t, hash, func(at place) (bool, error) {
-			n = max(0, min(len(p), int(int64(at.length)-off)))
+			n = at.within(p, off)
 			err := s.readPlace(t, at, p[:n], off)
 			if errors.Is(err, errNoFile) {
 				err = nil
@@ -257,9 +267,18 @@ func (s *Store) readAt(t *tables, hash string, p []byte, off int64) (int, error)
 	return 0, fmt.Errorf("store: %w: the pack of a block is missing", ErrCorrupt)
 }
 
+// within is how many bytes of the block there are for p from off on.
+func (p place) within(b []byte, off int64) int { return max(0, min(len(b), int(int64(p.length)-off))) }
+
 // readPlace fills p from one location, beginning at byte off of the block. It
 // may return errNoFile and errPackGone.
 func (s *Store) readPlace(t *tables, at place, p []byte, off int64) error {
+	return s.readFound(t, found{at: at}, p, off)
+}
+
+// readFound is readPlace that need not look the file up if it is known.
+func (s *Store) readFound(t *tables, l found, p []byte, off int64) error {
+	at := l.at
 	if at.file == owned {
 		err := s.log.readAt(p, at.pos.pack(), at.offset+off)
 		if err != nil && !errors.Is(err, errPackGone) {
@@ -268,7 +287,13 @@ func (s *Store) readPlace(t *tables, at place, p []byte, off int64) error {
 		return err
 	}
 	h, err := s.files.acquire(at.file, func() (*os.File, fileBody, error) {
-		m, ok, err := t.file(at.file)
+		// Whoever drops a file forgets first what is recent, and its handle then: who
+		// finds it here still has a handle that is not kept.
+		r, ok := t.recent.get(l.hash)
+		m, err := r.file, error(nil)
+		if !ok || r.at != at {
+			m, ok, err = t.file(at.file)
+		}
 		if err != nil {
 			return nil, fileBody{}, err
 		}

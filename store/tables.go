@@ -21,6 +21,8 @@ type tables struct {
 	idxMu sync.RWMutex
 	idx   *index // nil when closed
 
+	recent recent
+
 	m      meta // as of the last applied record; under the store's write lock
 	sealed meta // as of old
 }
