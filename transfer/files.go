@@ -22,6 +22,7 @@ type partFiles struct {
 	root     *os.Root // of the content, or the folder it is in if that is a file
 	name     string   // of the only file; empty for a folder
 	readOnly bool     // nothing is created, nothing changed
+	fresh    bool     // it was empty at first: what is written in one go is not there yet
 
 	mu      sync.Mutex
 	open    map[int]*partFile
@@ -120,14 +121,25 @@ func (p *partFiles) openFile(entry int) (*os.File, error) {
 	if p.readOnly {
 		return p.openThere(name, os.O_RDONLY, -1)
 	}
+	if p.fresh && size <= dag.ChunkBytes {
+		f, err := p.createFile(name, size)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
 	f, err := p.openThere(name, os.O_RDWR, size)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
+	return p.createFile(name, size)
+}
+
+// createFile makes a file that does not exist.
+func (p *partFiles) createFile(name string, size int64) (*os.File, error) {
 	if err := p.makeFolder(path.Dir(name)); err != nil {
 		return nil, err
 	}
-	f, err = p.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o666)
+	f, err := p.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o666)
 	if err != nil {
 		return nil, diskError(err)
 	}

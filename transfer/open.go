@@ -197,7 +197,11 @@ func (t *Target) begin(id stateID) error {
 			return diskError(err)
 		}
 	}
-	return t.openFiles(t.place.part(), false)
+	if err := t.openFiles(t.place.part(), false); err != nil {
+		return err
+	}
+	t.files.fresh = true
+	return nil
 }
 
 // openFiles opens the file or folder of that name beside the final place.
