@@ -92,6 +92,7 @@ type pickPeer struct {
 	steal    time.Time // when to look again for work to take over
 	gave     time.Time // when it last gave something, or was first asked again
 	busy     bool      // it said that others come first
+	full     bool      // it had maxRequests, and has not answered many yet
 	held     bool      // it lets this one wait: only the standing request is asked of it
 	mutely   bool      // it has given nothing so far, though it was asked and waited for
 }
@@ -243,7 +244,12 @@ func (p *pickPeer) rangeBytes(now time.Time) int {
 }
 
 func (p *pickPeer) wantsMore(now time.Time) bool {
-	if !p.useful() || len(p.reqs) >= maxRequests || now.Before(p.paused) {
+	if len(p.reqs) >= maxRequests {
+		p.full = true
+	} else if len(p.reqs) <= maxRequests-refill {
+		p.full = false
+	}
+	if !p.useful() || p.full || now.Before(p.paused) {
 		return false
 	}
 	if p.held {

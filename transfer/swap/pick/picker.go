@@ -62,6 +62,9 @@ const (
 	minCost = 8 << 10
 	// maxRequests bounds the unanswered requests to one peer; a server takes 512.
 	maxRequests = 256
+	// refill is how many of them are made together once there were maxRequests: a
+	// folder of small files would otherwise take a packet for each.
+	refill = 64
 )
 
 // Config is what a Picker goes by. Every field must be set.

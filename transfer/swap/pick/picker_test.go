@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"ringswap/transfer/swap/bitset"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -360,4 +362,50 @@ func FuzzPickerSwarm(f *testing.F) {
 	f.Add(uint64(1))
 	f.Add(uint64(1 << 40))
 	f.Fuzz(func(t *testing.T, seed uint64) { randomSwarm(t, seed) })
+}
+
+// TestPickerAsksForSmallBlocksTogether: once a peer has as many requests as it may
+// have, further ones are made many at a time.
+func TestPickerAsksForSmallBlocksTogether(t *testing.T) {
+	now := time.Unix(1, 0)
+	k := New(Config{Budget: 16 * mb, Stall: time.Minute, Rand: rand.New(rand.NewPCG(1, 1))})
+	const blocks = 2000
+	todo := bitset.New(blocks)
+	for i := range blocks {
+		todo.Add(i)
+	}
+	k.AddJob(sizesOf(blocks, 4096), todo, Rarest, true)
+	k.AddPeer(now, "a", 200*time.Millisecond)
+	k.SetState("a", true, bitset.New(0))
+	var asked []Action // not answered yet
+	rounds, most := 0, 0
+	for done := 0; done < blocks; {
+		acts, _ := k.Next(now, 1<<30)
+		if len(acts) > 0 {
+			rounds++
+		}
+		asked = append(asked, acts...)
+		if most = max(most, len(asked)); len(asked) == 0 {
+			t.Fatalf("nothing is asked after %d blocks", done)
+		}
+		if blocks-done > 2*maxRequests && most == maxRequests && len(asked) <= maxRequests-refill {
+			t.Fatalf("only %d requests after %d blocks", len(asked), done)
+		}
+		a := asked[0]
+		asked = asked[1:]
+		now = now.Add(10 * time.Microsecond)
+		k.Received(now, "a", a.Req, a.N)
+		key, full := k.Finished(now, "a", a.Req)
+		if !full {
+			t.Fatalf("block %v is not full", a.Key)
+		}
+		k.Settled(key)
+		done++
+	}
+	if most != maxRequests {
+		t.Errorf("at most %d requests, want %d", most, maxRequests)
+	}
+	if want := (blocks-maxRequests)/refill + 64; rounds > want {
+		t.Errorf("asked %d times, want %d at most", rounds, want)
+	}
 }
