@@ -52,6 +52,7 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 
 	watch := f.watch(ctx, c.progress)
 	sink := &importSink{batch: batch}
+	defer sink.wait()
 	cfg := transfer.GetConfig{
 		Root: ref.root, Inside: ref.path, Out: req.Path, Name: ref.name, Force: req.Force,
 		Sink: sink, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },

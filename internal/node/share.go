@@ -37,6 +37,7 @@ func (n *Node) Share(ctx context.Context, req ShareRequest, progress func(Progre
 	}
 	defer batch.Close()
 	sink := &importSink{batch: batch}
+	defer sink.wait()
 	s, err := importPath(ctx, req.Path, req.Hidden, sink, progress)
 	if err != nil {
 		return Shared{}, err

@@ -12,12 +12,15 @@ import (
 )
 
 // importSink takes an import into the store. Small files are collected, so that
-// many are registered at a time: the import ends with flush.
+// many are registered at a time, while the next ones are being looked at. The
+// import ends with flush, and its owner calls wait before it closes the batch. Like
+// any dag.Sink it is called by one goroutine at a time.
 type importSink struct {
 	batch *store.Batch
 
-	mu    sync.Mutex
-	small []store.FileWith
+	small  []store.FileWith
+	adding sync.WaitGroup // one goroutine at most
+	err    error          // of that goroutine
 }
 
 const (
@@ -42,22 +45,30 @@ func (s *importSink) File(_ context.Context, path string, _ fs.FileInfo) (dag.Fi
 
 // flush registers what was collected. What fails is an error about the import.
 func (s *importSink) flush() error {
-	s.mu.Lock()
+	s.wait()
+	if s.err != nil {
+		return s.err
+	}
 	small := s.small
 	s.small = nil
-	s.mu.Unlock()
 	return s.batch.AddFiles(small)
 }
 
+// wait returns when nothing uses the batch any more.
+func (s *importSink) wait() { s.adding.Wait() }
+
 func (s *importSink) collect(f store.FileWith) error {
-	s.mu.Lock()
-	s.small = append(s.small, f)
-	many := len(s.small) >= manySmalls
-	s.mu.Unlock()
-	if many {
-		return s.flush()
+	if s.small = append(s.small, f); len(s.small) < manySmalls {
+		return nil
 	}
-	return nil
+	s.wait()
+	small := s.small
+	s.small = nil
+	if s.err == nil {
+		s.adding.Go(func() { s.err = s.batch.AddFiles(small) })
+		return nil
+	}
+	return s.err
 }
 
 // fileSink takes one file.
