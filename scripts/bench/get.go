@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,7 @@ func (b *bench) bare(ctx context.Context, flags ...string) (p piped, err error) 
 // transfers are the runs of get over one transport.
 type transfers struct {
 	ratios, ours, bare   []float64 // seconds
+	synced               []float64 // ours / those of a pipeline that syncs the file too
 	busy                 []float64 // processor time of both daemons / of the pipeline's processes
 	serving, fetching    []float64 // processor time, in seconds
 	servedMem, fetchdMem float64   // the most, in MiB
@@ -71,11 +73,17 @@ func (b *bench) getOver(ctx context.Context, name, listen string, flags ...strin
 		if err := b.oneGet(ctx, &t, anchor, seeder, shared.Link, listen); err != nil {
 			return nil, err
 		}
+		synced, err := b.bare(ctx, append(slices.Clone(flags), "--fsync")...)
+		if err != nil {
+			return nil, err
+		}
+		t.synced = append(t.synced, t.ours[len(t.ours)-1]/synced.Seconds)
 	}
 	t.servedMem = must(seeder.memory("VmHWM"))
 	gib := float64(b.size) / (1 << 30)
 	return []figure{
 		{Name: "get / bare pipeline, " + name, Value: median(t.ratios), Unit: "x", Bound: 1.1, Note: spread(t.ratios)},
+		{Name: "get / bare pipeline that syncs the file as get does, " + name, Value: median(t.synced), Unit: "x", Note: spread(t.synced)},
 		{Name: "get, " + name, Value: median(t.ours), Unit: "s", Note: fmt.Sprintf("bare pipeline %.2f s", median(t.bare))},
 		{
 			Name: "processor time of get / of the bare pipeline, " + name, Value: median(t.busy), Unit: "x",
