@@ -49,7 +49,7 @@ type RingConfig struct {
 	// something. 0 means a fifth of Stabilize; a negative one means Stabilize.
 	Eager time.Duration
 	// Checks is the number of nodes of the successor list, beside the first, that
-	// are contacted at each stabilization. 0 means 1; a negative one means none.
+	// are contacted at every other stabilization. 0 means 1; a negative one means none.
 	Checks int
 	// SelfLookup is the mean time between two lookups of this node's own place
 	// through a distant node, which show whether there is another ring; it doubles
@@ -88,8 +88,8 @@ type FingerConfig struct {
 }
 
 // CacheConfig is the learned routing cache: nodes that answered this node at some
-// time, thinned out so that there are as many between distance d
-// and 2d for every d. They serve for routing only.
+// time or asked it something, thinned out so that there are as many between distance
+// d and 2d for every d. They serve for routing only.
 type CacheConfig struct {
 	// Entries is the most of them. 0 means 1,000; a negative one means none.
 	Entries int

@@ -17,7 +17,8 @@
 //     often it is looked after
 //   - merge.go: how two rings become one; memory.go: nodes that fell silent, which
 //     are a way to that
-//   - index.go: all contacts in one order; fingers.go: those across the ring
+//   - index.go: all contacts in one order; fingers.go: those across the ring;
+//     mortality.go: how soon they die, and so how far they are trusted
 //   - lookup.go, candidate.go, guess.go, outcome.go: the search; operations.go: what
 //     it is for
 //   - recursive.go, forward.go: the search as others make it, for this node and by it
@@ -32,8 +33,8 @@
 //     what it changed, zave_verdict.go: what follows from that, and zave_assume.go:
 //     which failures may happen
 //
-// The cache costs no traffic of its own: it learns from what is asked anyway, and
-// forgets whoever does not answer.
+// The cache costs no traffic of its own: it learns from what is asked anyway, by
+// this node and of it, and forgets whoever does not answer.
 //
 // # Small rings
 //

@@ -137,15 +137,16 @@ func (x *index) remove(id overlay.ID) {
 }
 
 // preceding appends up to n contacts that stand strictly between this node and
-// the key and answer as far as known, the nearest to the key first.
-func (x *index) preceding(out []*overlay.Contact, key overlay.ID, n int, keep func(*overlay.Contact) bool) []*overlay.Contact {
+// the key, the nearest to the key first; of those that are only cached, none that
+// was not seen since the given time.
+func (x *index) preceding(out []*overlay.Contact, key overlay.ID, n int, since uint32, keep func(*overlay.Contact) bool) []*overlay.Contact {
 	i, _ := x.search(key)
 	if key == x.self { // the whole ring is before it
 		i = len(x.list)
 	}
 	for i--; i >= 0 && n > 0; i-- {
 		e := &x.list[i]
-		if e.fails == 0 && (keep == nil || keep(e.c)) {
+		if (e.seen >= since || e.roles != cached) && (keep == nil || keep(e.c)) {
 			out = append(out, e.c)
 			n--
 		}
@@ -196,6 +197,11 @@ func (e *entry) answered(now time.Time, rtt time.Duration) {
 	if rtt > 0 {
 		e.rtt = uint16(min(rtt/(100*time.Microsecond)+1, 1<<16-1))
 	}
+}
+
+// age is the time since the last sign of life, in whole seconds.
+func (e *entry) age(now time.Time) time.Duration {
+	return time.Duration(max(0, now.Unix()-int64(e.seen))) * time.Second
 }
 
 func (e *entry) roundTrip() time.Duration { return time.Duration(e.rtt) * 100 * time.Microsecond }

@@ -30,6 +30,7 @@ type Machine struct {
 	index    index
 	cfg      Config
 	fingers  fingers
+	deaths   mortality
 	memory   memory
 	refused  refusals
 	records  records

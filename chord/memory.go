@@ -13,6 +13,7 @@ import (
 type memory struct {
 	m      *Machine
 	list   []absent
+	heads  []uint64      // of the IDs in list, which is searched at every answer
 	alarm  *alarm.Alarm  // the next probe
 	probed time.Time     // when the last one was made
 	pause  time.Duration // the least time between two
@@ -44,10 +45,11 @@ func (y *memory) remember(c *overlay.Contact) {
 		return
 	}
 	if len(y.list) >= limit {
-		y.list = slices.Delete(y.list, 0, 1)
+		y.delete(0)
 	}
+	y.heads = append(y.heads, head(c.ID))
 	y.list = append(y.list, absent{c: c, since: m.now, last: m.now, due: m.now.Add(m.jitter(m.cfg.Ring.Probe))})
-	y.pause = y.pause * 3 / 4
+	y.pause = y.pause * 7 / 8
 	y.rearm()
 }
 
@@ -60,7 +62,7 @@ func (y *memory) rearm() {
 		return
 	}
 	next := slices.MinFunc(y.list, func(a, b absent) int { return a.due.Compare(b.due) }).due
-	y.pause = max(min(y.pause, 5*m.cfg.Ring.Probe), m.cfg.Ring.Probe/2)
+	y.pause = max(min(y.pause, 5*m.cfg.Ring.Probe*y.company()), m.cfg.Ring.Probe/2)
 	if least := y.probed.Add(y.pause); next.Before(least) {
 		next = least
 	}
@@ -70,8 +72,29 @@ func (y *memory) rearm() {
 	}
 }
 
+// company is how many times as seldom as alone this node need probe, since others
+// do so too: it takes one probe of one node in the whole ring to begin a merger.
+func (y *memory) company() time.Duration {
+	const few, most = 32, 16
+	spacing := y.m.spacing()
+	if spacing == 0 {
+		return 1
+	}
+	return time.Duration(min(max(1/(few*spacing), 1), most))
+}
+
 func (y *memory) at(id overlay.ID) int {
-	return slices.IndexFunc(y.list, func(a absent) bool { return a.c.ID == id })
+	h := head(id)
+	for i := range y.heads {
+		if y.heads[i] == h && y.list[i].c.ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func (y *memory) delete(i int) {
+	y.list, y.heads = slices.Delete(y.list, i, i+1), slices.Delete(y.heads, i, i+1)
 }
 
 // forget is told of everyone who answers.
@@ -80,7 +103,7 @@ func (y *memory) forget(id overlay.ID) {
 		return
 	}
 	if i := y.at(id); i >= 0 {
-		y.list = slices.Delete(y.list, i, i+1)
+		y.delete(i)
 	}
 }
 
@@ -106,7 +129,11 @@ func (y *memory) contacts() []*overlay.Contact {
 func (y *memory) probe() {
 	m := y.m
 	defer y.rearm()
-	y.list = slices.DeleteFunc(y.list, func(a absent) bool { return m.now.Sub(a.since) > m.cfg.Ring.RememberFor })
+	for i := len(y.list) - 1; i >= 0; i-- {
+		if m.now.Sub(y.list[i].since) > m.cfg.Ring.RememberFor {
+			y.delete(i)
+		}
+	}
 	var due []int
 	for i := range y.list {
 		if !m.now.Before(y.list[i].due) {
@@ -116,7 +143,7 @@ func (y *memory) probe() {
 	if len(due) == 0 {
 		return
 	}
-	y.probed, y.pause = m.now, y.pause*9/8
+	y.probed, y.pause = m.now, y.pause*5/4
 	a := &y.list[due[m.cfg.Rand.IntN(len(due))]]
 	a.tries++
 	const patient = 8 // probes at the shortest interval

@@ -70,7 +70,7 @@ func (m *Machine) answered(ev *overlay.Answer) {
 		m.requests.failed++
 		m.refused.count(err)
 		if r.kind.upkeep() || !errors.Is(err, overlay.ErrRefused) {
-			m.silent(r.to)
+			m.silent(&r, err)
 		}
 	}
 	if r.then != nil {
@@ -145,6 +145,9 @@ func (m *Machine) ordered(from overlay.ID, list []*overlay.Contact, hash bool) e
 func (m *Machine) alive(c *overlay.Contact, took time.Duration) {
 	m.memory.forget(c.ID)
 	if e := m.index.find(c.ID); e != nil {
+		if e.seen > 0 {
+			m.deaths.observe(e.age(m.now), false)
+		}
 		e.answered(m.now, took)
 		if m.cfg.Cache.Entries > 0 {
 			e.roles |= cached
@@ -162,7 +165,30 @@ func (m *Machine) alive(c *overlay.Contact, took time.Duration) {
 	}
 }
 
-// silent notes that a contact did not answer.
-func (m *Machine) silent(c *overlay.Contact) {
-	m.ring.lost(c.ID)
+// heard notes that a contact gave a sign of life by asking something. That it
+// answers is not known yet, nor which way leads to it: one that is new takes a free
+// place of the cache, but nobody else's, so that asking much pushes nobody out.
+func (m *Machine) heard(c *overlay.Contact) {
+	e := m.index.find(c.ID)
+	switch {
+	case e != nil && e.seen > 0:
+		e.answered(m.now, 0)
+	case e == nil && len(m.index.list) < m.cfg.Cache.Entries && m.admit(c) == nil:
+		e = m.index.put(c)
+		e.roles |= cached
+		e.answered(m.now, 0)
+	}
+}
+
+// silent notes that a contact did not answer a request. One that gave a sign of
+// life after it was asked is there, if nothing came back: it has been started again
+// meanwhile, or the request got lost.
+func (m *Machine) silent(r *request, err error) {
+	if e := m.index.find(r.to.ID); e != nil && e.seen > 0 {
+		if errors.Is(err, overlay.ErrTimeout) && int64(e.seen) > r.sent.Unix() {
+			return
+		}
+		m.deaths.observe(e.age(r.sent), true)
+	}
+	m.ring.lost(r.to.ID)
 }

@@ -35,6 +35,9 @@ func (m *Machine) respond(ev *overlay.Inbound) (Message, error) {
 	if p := m.ring.pred; ev.Server && p != nil && p.ID == sender.ID && m.admit(sender) == nil {
 		m.ring.predSeen = m.now
 	}
+	if ev.Server {
+		m.heard(sender)
+	}
 	switch msg := msg.(type) {
 	case *PingRequest:
 		if msg.Changed {
@@ -143,7 +146,7 @@ func (m *Machine) claim(key overlay.ID, n int, a *FindAnswer) {
 // way answers with nodes before the key, and with the first one after it if that
 // may well be its successor and nothing better is known.
 func (m *Machine) way(key overlay.ID, a *FindAnswer, keep func(*overlay.Contact) bool) {
-	a.Closer = m.index.preceding(make([]*overlay.Contact, 0, m.cfg.Lookup.Answer+1), key, m.cfg.Lookup.Answer, keep)
+	a.Closer = m.index.preceding(make([]*overlay.Contact, 0, m.cfg.Lookup.Answer+1), key, m.cfg.Lookup.Answer, m.recent(), keep)
 	if len(a.Owners) > 0 {
 		return
 	}

@@ -258,13 +258,18 @@ func (r *ring) checkPredecessor() {
 	})
 }
 
+// checkRounds is the number of rounds, at the usual pace, for each check of the list.
+// Whoever is on it has a predecessor that notices at its next round if it is dead, and
+// news of that goes from list to list (tell): checks are for news that got lost.
+const checkRounds = 2
+
 // checkList contacts some nodes of the list beyond the first, in turn. The list
 // is hearsay beyond its first node; whoever does not answer leaves it. Rounds that
 // follow a change closely do without: they are about the neighbours, and the list
 // is checked as often as its length and the usual pace have it.
 func (r *ring) checkList() {
 	m := r.m
-	if m.now.Sub(r.checked) < r.rest()*3/4 {
+	if m.now.Sub(r.checked) < r.rest()*checkRounds {
 		return
 	}
 	r.checked = m.now

@@ -168,6 +168,47 @@ func TestRefusalIsNoDeath(t *testing.T) {
 	d.successors(30, 40)
 }
 
+// TestTimeoutOfAnEarlierLife: a request that is never answered says nothing of a node
+// that has given a sign of life since it was sent, and everything of another one.
+func TestTimeoutOfAnEarlierLife(t *testing.T) {
+	for _, spoke := range []bool{true, false} {
+		d := newDesk(t, 20, 30, 40)
+		s := d.reading(20)
+		d.now = d.now.Add(2 * time.Second)
+		if spoke {
+			d.step(overlay.Inbound{Req: 1, From: standing(20), Server: true, Msg: &chord.PingRequest{}})
+		}
+		d.now = d.now.Add(2 * time.Second)
+		d.answer(s, nil, overlay.ErrTimeout)
+		if spoke {
+			d.successors(20, 30, 40)
+		} else {
+			d.successors(30, 40)
+		}
+	}
+}
+
+// TestAskersAreLearned: a server that asks something takes a free place of the cache,
+// but no other one's; a client does not.
+func TestAskersAreLearned(t *testing.T) {
+	d := newDesk(t, 20, 30, 40)
+	before := d.Size()
+	d.step(overlay.Inbound{Req: 1, From: standing(200), Server: true, Msg: &chord.PingRequest{}})
+	d.step(overlay.Inbound{Req: 2, From: standing(201), Server: false, Msg: &chord.PingRequest{}})
+	if got := d.Size(); got != before+1 {
+		t.Errorf("%d contacts, want %d", got, before+1)
+	}
+	const entries = 1000 // the default
+	for i := range entries + 50 {
+		c := standing(200)
+		c.ID[20], c.ID[21] = byte(i>>8), byte(i)+1
+		d.step(overlay.Inbound{Req: overlay.ReqID(3 + i), From: c, Server: true, Msg: &chord.PingRequest{}})
+	}
+	if got := d.Size(); got != entries {
+		t.Errorf("%d contacts, want %d", got, entries)
+	}
+}
+
 // TestNotifiedOutsideTheRing: whoever is on somebody's list from an earlier life,
 // and is notified before he has joined, takes over that node's list.
 func TestNotifiedOutsideTheRing(t *testing.T) {
