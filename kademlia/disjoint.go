@@ -12,7 +12,8 @@ import (
 // no two paths ask the same node, so that a liar misleads one path at most. A
 // lookup with one path is the ordinary one.
 type path struct {
-	list []*candidate // by distance to the target, nearest first
+	list  []*candidate // by distance to the target, nearest first
+	dists []uint64     // of each of them, to search in
 }
 
 // disjoint deals the first contacts out to the paths, nearest first, like cards.
@@ -27,7 +28,8 @@ func (l *lookup) disjoint(first []*overlay.Contact) []*path {
 	}
 	for i, c := range first {
 		p := paths[i%len(paths)]
-		p.list = append(p.list, l.newCandidate(c, distanceHead(l.target, c.ID), nil))
+		dist := distanceHead(l.target, c.ID)
+		p.list, p.dists = append(p.list, l.newCandidate(c, dist, nil)), append(p.dists, dist)
 	}
 	return paths
 }
@@ -35,20 +37,19 @@ func (l *lookup) disjoint(first []*overlay.Contact) []*path {
 // search is the place in the list of a node at that distance, and whether it is
 // there.
 func (p *path) search(target overlay.ID, dist uint64, id overlay.ID) (int, bool) {
-	lo, hi := 0, len(p.list)
+	lo, hi := 0, len(p.dists)
 	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		switch c := p.list[mid]; {
-		case c.dist < dist:
+		if mid := int(uint(lo+hi) >> 1); p.dists[mid] < dist {
 			lo = mid + 1
-		case c.dist > dist:
+		} else {
 			hi = mid
-		case c.c.ID == id:
-			return mid, true
-		case target.Closer(c.c.ID, id):
-			lo = mid + 1
-		default:
-			hi = mid
+		}
+	}
+	for ; lo < len(p.dists) && p.dists[lo] == dist; lo++ {
+		if known := p.list[lo].c.ID; known == id {
+			return lo, true
+		} else if !target.Closer(known, id) {
+			break
 		}
 	}
 	return lo, false
@@ -59,19 +60,19 @@ func (p *path) insert(i int, c *candidate, limit int) {
 	if i >= limit {
 		return
 	}
-	p.list = slices.Insert(p.list, i, c)
-	if last := p.list[len(p.list)-1]; len(p.list) > limit && last.state == heard {
-		p.list = p.list[:len(p.list)-1]
+	p.list, p.dists = slices.Insert(p.list, i, c), slices.Insert(p.dists, i, c.dist)
+	if last := len(p.list) - 1; last >= limit && p.list[last].state == heard {
+		p.list, p.dists = p.list[:last], p.dists[:last]
 	}
 }
 
-// inFlight counts the path's requests that are not late yet, and all that are
+// inFlight counts a path's requests that are not late yet, and all that are
 // still waited for.
-func (p *path) inFlight(now time.Time) (inTime, inAll int) {
-	for _, c := range p.list {
+func (l *lookup) inFlight(p *path, now time.Duration) (inTime, inAll int) {
+	for _, c := range l.flying {
 		if c.state == waiting && c.path == p {
 			inAll++
-			if now.Before(c.late) {
+			if now < c.late {
 				inTime++
 			}
 		}

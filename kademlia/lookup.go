@@ -1,6 +1,7 @@
 package kademlia
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -38,6 +39,9 @@ type lookup struct {
 	known map[overlay.ID]*candidate
 	spare []candidate // made at once, and not in use yet
 	steps []overlay.Step
+	// flying are those that were asked and have not answered, in the order of
+	// asking; some of them may not be waited for any more.
+	flying []*candidate
 	// sweeping is set once the Beta nearest have answered and all K are asked.
 	sweeping bool
 	ended    bool
@@ -77,16 +81,17 @@ const (
 
 // candidate is a node that a lookup heard of.
 type candidate struct {
-	c     *overlay.Contact
-	dist  uint64 // to the target, the first 64 bits
-	state state
-	path  *path      // who asked it
-	via   *candidate // who told of it first; nil: the routing table
-	step  int        // index in steps, once asked
-	// When its answer is late, and when it is no longer waited for.
-	late, hopeless time.Time
+	c    *overlay.Contact
+	dist uint64     // to the target, the first 64 bits
+	path *path      // who asked it
+	via  *candidate // who told of it first; nil: the routing table
+	// When its answer is late, and when it is no longer waited for, counted from
+	// the start of the lookup.
+	late, hopeless time.Duration
+	step           int32 // index in steps, once asked
 	// alive and dead count those that it told of first, once that is known.
-	alive, dead int
+	alive, dead int32
+	state       state
 }
 
 // find starts a lookup. extra are contacts to begin with beside the table's.
@@ -139,7 +144,8 @@ func (l *lookup) push(p *path) (settled bool) {
 	if l.sweeping {
 		need, width = l.m.cfg.K, cfg.Alpha
 	}
-	inTime, inAll := p.inFlight(l.m.now)
+	now := l.elapsed()
+	inTime, inAll := l.inFlight(p, now)
 	settled = true
 	reached := 0
 	for _, c := range p.list {
@@ -154,7 +160,7 @@ func (l *lookup) push(p *path) (settled bool) {
 				continue // another path minds it
 			}
 			settled = false
-			if l.m.now.Before(c.late) {
+			if now < c.late {
 				reached++
 			}
 		case heard:
@@ -191,17 +197,23 @@ func (l *lookup) trusted(c *candidate) bool {
 	return e != nil && !e.silent() && e.seen.since(stampOf(l.m.now)) <= l.want.trust
 }
 
+// elapsed is the time since the lookup's start.
+func (l *lookup) elapsed() time.Duration { return l.m.now.Sub(l.start) }
+
 func (l *lookup) ask(p *path, c *candidate) {
-	c.state, c.path, c.step = waiting, p, len(l.steps)
-	c.late, c.hopeless = l.m.requests.limits(l.m.now, &l.m.cfg.Lookup)
+	c.state, c.path, c.step = waiting, p, int32(len(l.steps))
+	late, hopeless := l.m.requests.limits(&l.m.cfg.Lookup)
 	if l.want.patient {
-		c.hopeless = l.m.now.Add(l.m.cfg.Lookup.RequestTimeout)
+		hopeless = l.m.cfg.Lookup.RequestTimeout
 	}
-	step := overlay.Step{To: *c.c, Via: -1, Hop: 1, Sent: l.m.now.Sub(l.start)}
+	now := l.elapsed()
+	c.late, c.hopeless = now+late, now+hopeless
+	step := overlay.Step{To: *c.c, Via: -1, Hop: 1, Sent: now}
 	if c.via != nil {
-		step.Via, step.Hop = c.via.step, l.steps[c.via.step].Hop+1
+		step.Via, step.Hop = int(c.via.step), l.steps[c.via.step].Hop+1
 	}
 	l.steps = append(l.steps, step)
+	l.flying = append(l.flying, c)
 	l.m.ask(c.c, l.request, func(msg *Message, err error) { l.reply(c, msg, err) })
 }
 
@@ -211,8 +223,11 @@ func (l *lookup) reply(c *candidate, msg *Message, err error) {
 	if l.ended || l.m.closed {
 		return
 	}
+	if i := slices.Index(l.flying, c); i >= 0 {
+		l.flying = slices.Delete(l.flying, i, i+1)
+	}
 	step := &l.steps[c.step]
-	step.Took = l.m.now.Sub(l.start) - step.Sent
+	step.Took = l.elapsed() - step.Sent
 	step.Err = err
 	if err != nil {
 		l.fail(c)
@@ -296,39 +311,38 @@ func (l *lookup) usable(c *overlay.Contact, reach scope.Scope) *overlay.Contact 
 // rearm sets the alarm to the next moment at which a request becomes late or
 // overdue.
 func (l *lookup) rearm() {
-	next := time.Time{}
-	for _, p := range l.paths {
-		for _, c := range p.list {
-			if c.state != waiting {
-				continue
-			}
-			at := c.late
-			if !l.m.now.Before(at) {
-				at = c.hopeless
-			}
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
+	const never = time.Duration(math.MaxInt64)
+	next, now := never, l.elapsed()
+	for _, c := range l.flying {
+		if c.state != waiting {
+			continue
 		}
+		at := c.late
+		if now >= at {
+			at = c.hopeless
+		}
+		next = min(next, at)
 	}
-	if l.alarm.Pending() && l.alarm.At().Equal(next) {
+	if next == never {
+		l.m.timers.Stop(l.alarm)
+		l.alarm = nil
+		return
+	}
+	at := l.start.Add(next)
+	if l.alarm.Pending() && l.alarm.At().Equal(at) {
 		return
 	}
 	l.m.timers.Stop(l.alarm)
-	l.alarm = nil
-	if !next.IsZero() {
-		l.alarm = l.m.timers.Set(next, l.wake)
-	}
+	l.alarm = l.m.timers.Set(at, l.wake)
 }
 
 // wake gives up on those that are overdue and goes on.
 func (l *lookup) wake() {
-	for _, p := range l.paths {
-		for _, c := range p.list {
-			if c.state == waiting && !l.m.now.Before(c.hopeless) {
-				l.fail(c)
-				c.state = overdue
-			}
+	now := l.elapsed()
+	for _, c := range l.flying {
+		if c.state == waiting && now >= c.hopeless {
+			l.fail(c)
+			c.state = overdue
 		}
 	}
 	l.advance()
@@ -354,12 +368,9 @@ func (l *lookup) stop() {
 	if len(l.paths) > 1 {
 		l.merge()
 	}
-	for _, c := range l.paths[0].list {
-		if c.state != waiting && c.state != overdue {
-			continue
-		}
+	for _, c := range l.flying {
 		step := &l.steps[c.step]
-		step.Took = l.m.now.Sub(l.start) - step.Sent
+		step.Took = l.elapsed() - step.Sent
 		step.Err = overlay.ErrCanceled
 		if c.state == overdue {
 			step.Err = overlay.ErrTimeout

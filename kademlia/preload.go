@@ -68,7 +68,7 @@ func (t *table) fill(now stamp, contacts []*overlay.Contact, ok func(*overlay.Co
 		}
 		b := &t.buckets[t.depthOf(c.ID)]
 		b.live = append(b.live, entryOf(c, now))
-		t.size++
+		t.resize(+1)
 	}
 	t.settle()
 }

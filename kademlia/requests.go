@@ -103,19 +103,19 @@ func checkAnswer(kind MessageType, ev overlay.Answer) (*Message, error) {
 	return msg, nil
 }
 
-// limits are when the answer to a request of a lookup that is sent now is late,
+// limits are after what time the answer to a request of a lookup is late,
 // because most answers would have come by then, and when it is hopeless to wait:
 // after Patience, or earlier where answers usually come quickly, or later where
 // they usually take longer. Once a request is late, the next one is sent without
 // waiting for it.
-func (r *requests) limits(now time.Time, cfg *LookupConfig) (late, hopeless time.Time) {
+func (r *requests) limits(cfg *LookupConfig) (late, hopeless time.Duration) {
 	const least, most, hope = 50 * time.Millisecond, time.Second, 500 * time.Millisecond
 	usual := r.trip.Usual()
 	if usual == 0 {
 		usual = most
 	}
 	wait := max(min(max(4*usual, hope), cfg.Patience), min(usual, cfg.RequestTimeout))
-	return now.Add(min(max(usual, least), most, wait)), now.Add(wait)
+	return min(max(usual, least), most, wait), wait
 }
 
 // doubtGain is the weight of one request in doubt.

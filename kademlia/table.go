@@ -24,6 +24,10 @@ type table struct {
 	cfg     *TableConfig
 	buckets []bucket
 	size    int // live contacts
+	// depth is what nearDepth found, if measured says so: until a contact comes,
+	// goes, falls silent or is heard of again.
+	depth    int
+	measured bool
 	// What happened since the owner looked last, for it to act on and clear:
 	// contacts that came into the table, came in from the replacement cache (and
 	// so have been out of sight for a while), and left it.
@@ -54,6 +58,13 @@ func (t *table) find(id overlay.ID) *entry {
 // nearDepth is the depth of the smallest subtree around this node that holds at
 // least K contacts which answer; 0 if there are fewer in all.
 func (t *table) nearDepth() int {
+	if !t.measured {
+		t.depth, t.measured = t.measure(), true
+	}
+	return t.depth
+}
+
+func (t *table) measure() int {
 	n := 0
 	for d := len(t.buckets) - 1; d > 0; d-- {
 		for i := range t.buckets[d].live {
@@ -66,6 +77,12 @@ func (t *table) nearDepth() int {
 		}
 	}
 	return 0
+}
+
+// resize notes that so many contacts came into the table, or left it.
+func (t *table) resize(by int) {
+	t.size += by
+	t.measured = false
 }
 
 // near reports whether one of these is, or would be, in the smallest subtree
@@ -106,7 +123,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 			e.c = c
 		}
 		if revived {
-			t.revived = true
+			t.revived, t.measured = true, false
 			t.settle()
 		}
 		return
@@ -118,7 +135,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 	if i := b.worst(); i >= 0 && len(b.live) >= t.cfg.BucketSize {
 		t.left = append(t.left, b.live[i].c)
 		b.live = remove(b.live, i)
-		t.size--
+		t.resize(-1)
 		t.add(b, e)
 		return
 	}
@@ -137,7 +154,7 @@ func moved(a, b *overlay.Contact) bool {
 func (t *table) add(b *bucket, e entry) {
 	b.live = append(b.live, e)
 	b.dropSpare(e.c.ID)
-	t.size++
+	t.resize(+1)
 	t.joined = append(t.joined, e.c)
 	t.settle()
 }
@@ -178,6 +195,7 @@ func (t *table) split() {
 	part(old.spare, &stay.spare, &deeper.spare)
 	t.buckets[d] = stay
 	t.buckets = append(t.buckets, deeper)
+	t.measured = false
 }
 
 // settle restores the sizes of all buckets after nearDepth may have moved: those
@@ -205,7 +223,7 @@ func (t *table) demote(b *bucket) {
 	i := max(0, b.worst())
 	e := b.live[i]
 	b.live = remove(b.live, i)
-	t.size--
+	t.resize(-1)
 	t.left = append(t.left, e.c)
 	if !e.silent() {
 		b.keepSpare(e, t.cfg.Spares)
@@ -227,7 +245,7 @@ func (t *table) promote(b *bucket) bool {
 			at++
 		}
 		b.live = slices.Insert(b.live, at, e)
-		t.size++
+		t.resize(+1)
 		t.joined = append(t.joined, e.c)
 		t.promoted = append(t.promoted, e.c)
 		return true
@@ -268,12 +286,12 @@ func (t *table) failed(now stamp, id overlay.ID) {
 		e.fails++
 	}
 	b.live = remove(b.live, i)
-	t.size--
+	t.resize(-1)
 	if t.promote(b) {
 		t.left = append(t.left, e.c)
 	} else {
 		b.live = slices.Insert(b.live, i, e)
-		t.size++
+		t.resize(+1)
 	}
 	t.settle()
 }
@@ -285,104 +303,7 @@ func (t *table) drop(id overlay.ID) {
 	if i := index(b.live, id); i >= 0 {
 		t.left = append(t.left, b.live[i].c)
 		b.live = remove(b.live, i)
-		t.size--
+		t.resize(-1)
 		t.settle()
 	}
-}
-
-// closest returns the n contacts nearest to target that answer and that keep
-// allows, nearest first. nil allows all.
-func (t *table) closest(target overlay.ID, n int, keep func(*overlay.Contact) bool) []*overlay.Contact {
-	return t.nearest(target, n, false, keep)
-}
-
-// nearest is closest with or without the silent contacts.
-func (t *table) nearest(target overlay.ID, n int, silent bool, keep func(*overlay.Contact) bool) []*overlay.Contact {
-	out := make([]*overlay.Contact, 0, min(n, t.size))
-	head := headOf(target)
-	var few [64]ranked
-	take := func(from, to int) bool { // all of these buckets are nearer than the rest
-		all := few[:0]
-		for d := from; d <= to; d++ {
-			for i := range t.buckets[d].live {
-				if e := &t.buckets[d].live[i]; silent || !e.silent() {
-					all = append(all, ranked{e.head ^ head, e.c})
-				}
-			}
-		}
-		rank(target, all)
-		for _, r := range all { // most contacts are not looked at
-			if len(out) == n {
-				break
-			}
-			if keep == nil || keep(r.c) {
-				out = append(out, r.c)
-			}
-		}
-		return len(out) == n
-	}
-	d, last := t.depthOf(target), len(t.buckets)-1
-	done := take(d, d)
-	if !done && d < last {
-		done = take(d+1, last)
-	}
-	for i := d - 1; i >= 0 && !done; i-- {
-		done = take(i, i)
-	}
-	return out
-}
-
-// ranked is a contact with the first 64 bits of its distance to a target, which
-// nearly always decide.
-type ranked struct {
-	dist uint64
-	c    *overlay.Contact
-}
-
-// rank sorts by the distance to target.
-func rank(target overlay.ID, list []ranked) {
-	slices.SortFunc(list, func(a, b ranked) int {
-		switch {
-		case a.dist < b.dist:
-			return -1
-		case a.dist > b.dist:
-			return +1
-		}
-		return target.CompareDistance(a.c.ID, b.c.ID)
-	})
-}
-
-// sortByDistance sorts contacts by their distance to target.
-func sortByDistance(target overlay.ID, list []*overlay.Contact) {
-	var few [64]ranked
-	all := few[:0]
-	for _, c := range list {
-		all = append(all, ranked{distanceHead(target, c.ID), c})
-	}
-	rank(target, all)
-	for i := range all {
-		list[i] = all[i].c
-	}
-}
-
-// distanceHead is the first 64 bits of the distance between two IDs.
-func distanceHead(a, b overlay.ID) uint64 { return headOf(a) ^ headOf(b) }
-
-// closerThanSelf counts the answering contacts that are nearer to target than
-// this node, up to limit. Whoever differs from target in an earlier bit than this
-// node does is not, so only target's bucket and deeper ones matter.
-func (t *table) closerThanSelf(target overlay.ID, limit int) int {
-	n := 0
-	for d := t.depthOf(target); d < len(t.buckets); d++ {
-		for i := range t.buckets[d].live {
-			e := &t.buckets[d].live[i]
-			if e.silent() || !target.Closer(e.c.ID, t.self) {
-				continue
-			}
-			if n++; n == limit {
-				return n
-			}
-		}
-	}
-	return n
 }

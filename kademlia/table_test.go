@@ -275,3 +275,41 @@ func TestFill(t *testing.T) {
 		}
 	}
 }
+
+// TestNearestThatAreAllowed: however many are refused, the nearest of the others are
+// found, and all of them if there are no more.
+func TestNearestThatAreAllowed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	tab := newTable(overlay.ID{}, 20, &TableConfig{BucketSize: 400, Spares: 8, Addressless: true, PerGroup: -1})
+	var all []*overlay.Contact
+	for i := range 300 {
+		c := overlay.Contact{Peer: peer.ID(fmt.Sprint(i))}
+		for j := range c.ID {
+			c.ID[j] = byte(rng.Uint32())
+		}
+		if i%3 == 0 { // the same first 64 bits as the one before
+			copy(c.ID[:8], make([]byte, 8))
+			c.ID[0] = 0x80
+		}
+		all = append(all, &c)
+		tab.seen(1, &c)
+	}
+	for _, share := range []int{1, 2, 10, 300} {
+		var target overlay.ID
+		target[0] = byte(rng.Uint32())
+		allowed := make(map[overlay.ID]bool)
+		var want []*overlay.Contact
+		for i, c := range all {
+			if i%share == 0 {
+				allowed[c.ID] = true
+				want = append(want, c)
+			}
+		}
+		slices.SortFunc(want, func(a, b *overlay.Contact) int { return target.CompareDistance(a.ID, b.ID) })
+		want = want[:min(len(want), 25)]
+		got := tab.closest(target, 25, func(c *overlay.Contact) bool { return allowed[c.ID] })
+		if !slices.Equal(got, want) {
+			t.Errorf("one in %d allowed: %d found, %d are right", share, len(got), len(want))
+		}
+	}
+}
