@@ -32,6 +32,11 @@ type CreditConfig struct {
 	// holder that let every newcomer in first would stop bringing new chunks to those
 	// who pass them on.
 	GiftBurst, GiftTurn int64
+	// GiftSlots is how many strangers are given their gift at a time: 2. What is given
+	// to all at once is whole for nobody until the end, and a part of a chunk cannot be
+	// passed on. One that takes longer than GiftTime keeps nobody waiting: 2 s.
+	GiftSlots int
+	GiftTime  time.Duration
 	// Line is how often a contributor's credit may be sent to it: 16. Who gives
 	// less than others is put behind them, and must not be refused for it: one
 	// that came late has little that anybody lacks.
@@ -61,6 +66,12 @@ func (c CreditConfig) withDefaults() CreditConfig {
 	if c.Mercy == 0 {
 		c.Mercy = 8
 	}
+	if c.GiftSlots == 0 {
+		c.GiftSlots = 2
+	}
+	if c.GiftTime == 0 {
+		c.GiftTime = 2 * time.Second
+	}
 	if c.Hold == 0 {
 		c.Hold = 500 * time.Millisecond
 	}
@@ -79,10 +90,10 @@ func (c CreditConfig) Validate() error {
 	switch c = c.withDefaults(); {
 	case min(c.Gift, c.Taste, c.Gifts, c.SeedGifts, c.Tastes, c.HouseholdGifts, c.GiftRate, c.GiftBurst) < 0:
 		return errors.New("fair: a bound of gifts is negative")
-	case c.Hold < 0:
-		return fmt.Errorf("fair: a Hold of %v", c.Hold)
-	case c.Line < 1 || c.GiftShare < 1 || c.GiftTurn < 1:
-		return fmt.Errorf("fair: a Line of %d, a GiftShare of %d, a GiftTurn of %d", c.Line, c.GiftShare, c.GiftTurn)
+	case c.Hold < 0 || c.GiftTime < 0:
+		return fmt.Errorf("fair: a Hold of %v, a GiftTime of %v", c.Hold, c.GiftTime)
+	case c.Line < 1 || c.GiftShare < 1 || c.GiftTurn < 1 || c.GiftSlots < 1:
+		return fmt.Errorf("fair: a Line of %d, a GiftShare of %d, a GiftTurn of %d, %d GiftSlots", c.Line, c.GiftShare, c.GiftTurn, c.GiftSlots)
 	}
 	return nil
 }
@@ -107,6 +118,8 @@ type Credit struct {
 	asked time.Time // when a contributor was last seen waiting
 	turns int       // of contributors since the last that was mercy
 	early int64     // bytes of gifts that contributors have let pass and not had since, GiftTurn times
+
+	slots []slot // gifts that are under way
 
 	networks map[netip.Prefix]*household
 	loners   map[peer.ID]*household // those without a network
@@ -138,6 +151,7 @@ const (
 	asContributor
 	asLateGift
 	asLateTaste
+	asNext // a gift that waits for those under way
 	asLeftover
 	refused
 )
@@ -175,6 +189,7 @@ const retry = 250 * time.Millisecond
 func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	p.gifts.refill(now, p.cfg.GiftRate)
 	p.taste.refill(now, p.cfg.GiftRate)
+	p.endGifts(now)
 	best, crowd := -1, int64(len(waiting))
 	var first rank
 	mercy := p.turns >= p.cfg.Mercy
@@ -194,38 +209,18 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 			best, first = i, r
 		}
 	}
-	if best < 0 || first.class == asLeftover && now.Sub(p.asked) < p.cfg.Hold {
+	if best < 0 || first.class == asNext || first.class == asLeftover && now.Sub(p.asked) < p.cfg.Hold {
 		return -1, retry
 	}
 	if first.class == asLateGift || first.class == asLateTaste {
 		first.class -= afterContributors
 	}
+	if first.class == asGift && !first.begun {
+		p.beginGift(now, waiting[best])
+	}
 	p.makeWay(waiting[best], first.class, contributors)
 	p.charge(waiting[best], first.class)
 	return best, 0
-}
-
-// makeWay counts gifts that go before contributors, and what these get.
-func (p *Credit) makeWay(c Candidate, k class, contributors bool) {
-	n := int64(c.Bytes)
-	switch {
-	case k == asContributor:
-		p.early = max(p.early-n, 0)
-	case k != asLeftover && contributors && p.first(c):
-		p.early += p.cfg.GiftTurn * n
-	}
-}
-
-// first reports whether c wants what this node alone had, and has not sent twice.
-func (p *Credit) first(c Candidate) bool {
-	s := p.book.Swarm(c.Root)
-	return s != nil && s.Origin() && s.traffic < 2*s.size
-}
-
-// origin reports whether this node had everything of c's root before.
-func (p *Credit) origin(c Candidate) bool {
-	s := p.book.Swarm(c.Root)
-	return s != nil && s.Origin()
 }
 
 // charge enters a turn that is given for nothing.
@@ -279,7 +274,10 @@ func (p *Credit) rank(now time.Time, c Candidate, crowd int64) rank {
 	}
 	switch {
 	case home && sent < p.cfg.Gift && p.gifts.spent+n <= most:
-		return rank{class: asGift, begun: sent > 0, since: c.Since}
+		if p.mustWait(sent, n) {
+			return rank{class: asNext}
+		}
+		return rank{class: asGift, begun: sent >= small, level: -sent, since: c.Since}
 	case home && sent < p.cfg.Taste && p.taste.spent+n <= p.cfg.Tastes:
 		return rank{class: asTaste, since: c.Since}
 	case seed:

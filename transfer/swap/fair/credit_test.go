@@ -158,6 +158,45 @@ func TestCreditFirstCopyGoesToContributors(t *testing.T) {
 	}
 }
 
+// TestCreditGiftsOneAfterTheOther has strangers come at once: what is given to all
+// at the same time would be whole for none of them for long.
+func TestCreditGiftsOneAfterTheOther(t *testing.T) {
+	b := NewBook(0)
+	b.Join(root, 64<<20, true)
+	c := NewCredit(b, CreditConfig{})
+	var who []Candidate
+	for i := range 8 {
+		who = append(who, Candidate{Peer: peer.ID(rune('a' + i)), Bytes: turn, Since: start.Add(time.Duration(i))})
+	}
+	const gift = 1 << 20 / turn
+	for k := 2; k <= 8; k += 2 {
+		serve(b, c, start, 2*gift, who...)
+		for i, w := range who {
+			if sent := b.Account(w.Peer).Sent; (sent == 1<<20) != (i < k) || sent > 1<<20 {
+				t.Errorf("after %d gifts stranger %d has %d bytes", k, i, sent)
+			}
+		}
+	}
+	// Those who do not take theirs make the others wait for a while only, and nobody
+	// who asks for no gift waits for them.
+	b, now := NewBook(0), start
+	b.Join(root, 64<<20, true)
+	c = NewCredit(b, CreditConfig{})
+	serve(b, c, now, 1, who[0])
+	serve(b, c, now, 1, who[1])
+	if got := serve(b, c, now, 1, who[2]); len(got) > 0 {
+		t.Errorf("a third gift is begun: %v", got)
+	}
+	b.Received(root, "gives", 1<<20)
+	if got := serve(b, c, now, 1, who[2], Candidate{Peer: "gives", Bytes: turn}); got["gives"] == 0 {
+		t.Errorf("a contributor waits: %v", got)
+	}
+	now = now.Add(3 * time.Second)
+	if got := serve(b, c, now, 1, who[2]); len(got) == 0 {
+		t.Error("gifts that are not taken hold up the next one for three seconds")
+	}
+}
+
 func TestVouchesAreRefused(t *testing.T) {
 	b := NewBook(0)
 	b.Join(root, 1<<20, true)
