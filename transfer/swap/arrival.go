@@ -2,6 +2,7 @@ package swap
 
 import (
 	"crypto/sha256"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -124,45 +125,46 @@ func (v *arrival) only() (id peer.ID, n int) {
 	return id, n
 }
 
-// bufferPool keeps idle buffers of two sizes. It is used with its owner's lock
+// bufferPool keeps idle buffers of sizes that are powers of two, so that a buffer
+// is less than twice as long as what it is for. It is used with its owner's lock
 // held. The number of buffers that are in use is bounded by the owner.
 type bufferPool struct {
-	small, large [][]byte
+	idle  [bufferSizes][][]byte
+	bytes int // in idle
 }
 
 const (
 	tinyBuffer  = 16 << 10 // is not kept
-	smallBuffer = 256 << 10
-	largeBuffer = 1 << 20
-	maxIdle     = 16 // of each size
+	bufferSizes = 6        // 32 KiB to 1 MiB
+	largeBuffer = tinyBuffer << bufferSizes
+	maxIdle     = 16 << 20 // bytes
 )
+
+// sizeOf is the index of the size for n bytes, which are more than tinyBuffer.
+func sizeOf(n int) int { return bits.Len(uint(n-1)/tinyBuffer) - 1 }
 
 // get returns a buffer of n bytes, of undefined content.
 func (p *bufferPool) get(n int) []byte {
-	switch {
-	case n <= tinyBuffer || n > largeBuffer:
+	if n <= tinyBuffer || n > largeBuffer {
 		return make([]byte, n) // short-lived small ones are the collector's trade
-	case n <= smallBuffer:
-		return take(&p.small, smallBuffer)[:n]
 	}
-	return take(&p.large, largeBuffer)[:n]
-}
-
-func take(idle *[][]byte, size int) []byte {
-	if n := len(*idle); n > 0 {
-		b := (*idle)[n-1]
-		*idle = (*idle)[:n-1]
-		return b
+	i := sizeOf(n)
+	free := &p.idle[i]
+	if last := len(*free) - 1; last >= 0 {
+		b := (*free)[last]
+		*free = (*free)[:last]
+		p.bytes -= cap(b)
+		return b[:n]
 	}
-	return make([]byte, size)
+	return make([]byte, n, tinyBuffer<<(i+1))
 }
 
 // put takes back a buffer that get returned.
 func (p *bufferPool) put(b []byte) {
-	switch {
-	case cap(b) == smallBuffer && len(p.small) < maxIdle:
-		p.small = append(p.small, b[:smallBuffer])
-	case cap(b) == largeBuffer && len(p.large) < maxIdle:
-		p.large = append(p.large, b[:largeBuffer])
+	n := cap(b)
+	if n <= tinyBuffer || n > largeBuffer || n&(n-1) != 0 || p.bytes+n > maxIdle {
+		return
 	}
+	p.idle[sizeOf(n)] = append(p.idle[sizeOf(n)], b[:n])
+	p.bytes += n
 }

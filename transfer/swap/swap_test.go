@@ -279,3 +279,40 @@ func benchmark(b *testing.B, newHost func(testing.TB) host.Host, chunks, size in
 		_ = s.Close()
 	}
 }
+
+// TestMemoryOfManyPeers fetches from many slow peers at once, each of which is
+// asked for little at a time, and looks at what the session holds meanwhile.
+func TestMemoryOfManyPeers(t *testing.T) {
+	swaptest.Leaks(t)
+	const peers, buffer = 32, 8 << 20
+	f := swaptest.NewContent(9, 24, 1<<20)
+	s := session(t, swaptest.Host(t), f.Root, swap.SessionConfig{Buffer: buffer})
+	for range peers {
+		h, _ := swaptest.Serve(t, swaptest.Seed(f), swap.ServerConfig{Up: 300_000})
+		s.AddPeer(swaptest.Info(h), "test")
+	}
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	most, mostIdle, samples := 0, 0, 0
+	wg.Go(func() {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				used, idle := s.Held()
+				most, mostIdle, samples = max(most, used), max(mostIdle, idle), samples+1
+			}
+		}
+	})
+	swaptest.Collect(swaptest.Context(t, 2*time.Minute), t, s, f, swap.Rarest)
+	close(done)
+	wg.Wait()
+	t.Logf("%d KiB in use at most, %d KiB idle, of a buffer of %d KiB; %d samples", most>>10, mostIdle>>10, buffer>>10, samples)
+	// A block of which the parts come from several is joined in a buffer of its own.
+	if bound := 2*buffer + 4<<20; most > bound || mostIdle > 16<<20 {
+		t.Errorf("%d bytes in use, the bound is %d; %d idle", most, bound, mostIdle)
+	}
+}

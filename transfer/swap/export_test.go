@@ -1,0 +1,19 @@
+package swap
+
+// Held is how many bytes of memory the session's blocks take: those that are under
+// way, being verified or being delivered; and how many its idle buffers.
+func (s *Session) Held() (used, idle int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.peers {
+		for _, r := range p.requests {
+			used += cap(r.buf)
+		}
+	}
+	for _, v := range s.in.arrivals {
+		for _, p := range v.parts {
+			used += cap(p.data)
+		}
+	}
+	return used, s.in.buffers.bytes
+}
