@@ -28,7 +28,7 @@ type Gossip interface {
 const GossipInterval = 10 * time.Second
 
 const (
-	gossipFirst = time.Second
+	gossipFirst = 250 * time.Millisecond
 	gossipEvery = 30 * time.Second
 )
 
