@@ -80,10 +80,11 @@ func (m *Machine) answered(ev *overlay.Answer) {
 
 // upkeep reports whether whoever refuses such a request cannot be a contact: he
 // leaves, or is not in the ring. Other requests can be refused by anyone, for what
-// they ask.
+// they ask; a NOTIFY by a node to which the transport has not shown yet that the
+// asker is a server, as on a new connection.
 func (t MessageType) upkeep() bool {
 	switch t {
-	case TypePing, TypeFind, TypeNeighbours, TypeNotify, TypeLeave:
+	case TypePing, TypeFind, TypeNeighbours, TypeLeave:
 		return true
 	}
 	return false

@@ -134,8 +134,8 @@ func TestSuccessorOutsideTheRing(t *testing.T) {
 	d.successors(20, 30, 40)
 }
 
-// TestRefusalIsNoDeath: who refuses a record is in the ring as before; who refuses
-// to show his neighbours, or says nothing, is not.
+// TestRefusalIsNoDeath: who refuses a record, or to be notified, is in the ring as
+// before; who refuses to show his neighbours, or says nothing, is not.
 func TestRefusalIsNoDeath(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -164,6 +164,13 @@ func TestRefusalIsNoDeath(t *testing.T) {
 		d.successors(c.want...)
 	}
 	d := newDesk(t, 20, 30, 40)
+	d.answer(d.reading(20), &chord.NeighboursAnswer{Version: 3, Successors: contacts(30, 40, 50)}, nil)
+	notified := slices.IndexFunc(d.sent, func(s overlay.Send) bool { _, ok := s.Msg.(*chord.NotifyRequest); return ok })
+	if notified < 0 {
+		t.Fatal("a successor without a predecessor is not notified")
+	}
+	d.answer(d.sent[notified], nil, overlay.ErrRefused)
+	d.successors(20, 30, 40)
 	d.answer(d.reading(20), nil, overlay.ErrRefused)
 	d.successors(30, 40)
 }
