@@ -39,10 +39,11 @@ type crew struct {
 
 // worker is one of a crew. The first one is whoever called RunFor.
 type worker struct {
-	out    outbox
-	asleep atomic.Bool
-	wake   chan struct{}
-	_      [64]byte
+	out      outbox
+	patience int // spins before it sleeps
+	asleep   atomic.Bool
+	wake     chan struct{}
+	_        [64]byte
 }
 
 // outbox is what one worker has to say at the next barrier.
@@ -71,8 +72,12 @@ func (o *outbox) put(to int, at int64, key uint64, l *letter) {
 // newCrew makes a crew of so many.
 func newCrew(w *World, workers int) *crew {
 	c := &crew{w: w}
+	patience := patientSpins
+	if workers > runtime.GOMAXPROCS(0) { // who spins keeps another one from working
+		patience = 0
+	}
 	for range min(workers, shardCount) {
-		c.workers = append(c.workers, &worker{wake: make(chan struct{}, 1)})
+		c.workers = append(c.workers, &worker{patience: patience, wake: make(chan struct{}, 1)})
 	}
 	return c
 }
@@ -219,9 +224,9 @@ func (c *crew) help(k *worker, epoch uint32) {
 // await spins until a condition holds, and then sleeps until it is roused after it
 // began to hold.
 func (k *worker) await(over func() bool) {
-	for spins := 1; !over(); spins++ {
-		if spins < patientSpins {
-			if spins%quietSpins == 0 {
+	for spins := 0; !over(); spins++ {
+		if spins < k.patience {
+			if spins%quietSpins == quietSpins-1 {
 				runtime.Gosched()
 			}
 			continue
@@ -251,9 +256,9 @@ func (c *crew) dismiss() {
 
 const (
 	// quietSpins are made before other goroutines are let run, patientSpins before
-	// the worker sleeps: about as long as a window takes, and longer than waking does.
+	// the worker sleeps: some tens of microseconds, about as long as waking takes.
 	quietSpins   = 1 << 12
-	patientSpins = 1 << 16
+	patientSpins = 1 << 14
 )
 
 // news is what the owner of a world is to be told.
