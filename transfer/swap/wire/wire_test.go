@@ -359,15 +359,16 @@ func TestMemberInfo(t *testing.T) {
 // One law for every parser: what it accepts, Append writes back byte for byte.
 // So each message has exactly one encoding.
 
-func FuzzHello(f *testing.F)  { fuzzBody(f, TypeHello) }
-func FuzzState(f *testing.F)  { fuzzBody(f, TypeState) }
-func FuzzBitmap(f *testing.F) { fuzzBody(f, TypeBitmap) }
-func FuzzHave(f *testing.F)   { fuzzBody(f, TypeHave) }
-func FuzzWant(f *testing.F)   { fuzzBody(f, TypeWant) }
-func FuzzCancel(f *testing.F) { fuzzBody(f, TypeCancel) }
-func FuzzRefuse(f *testing.F) { fuzzBody(f, TypeRefuse) }
-func FuzzChoke(f *testing.F)  { fuzzBody(f, TypeChoke) }
-func FuzzVouch(f *testing.F)  { fuzzBody(f, TypeVouch) }
+func FuzzHello(f *testing.F)   { fuzzBody(f, TypeHello) }
+func FuzzState(f *testing.F)   { fuzzBody(f, TypeState) }
+func FuzzBitmap(f *testing.F)  { fuzzBody(f, TypeBitmap) }
+func FuzzHave(f *testing.F)    { fuzzBody(f, TypeHave) }
+func FuzzWant(f *testing.F)    { fuzzBody(f, TypeWant) }
+func FuzzCancel(f *testing.F)  { fuzzBody(f, TypeCancel) }
+func FuzzRefuse(f *testing.F)  { fuzzBody(f, TypeRefuse) }
+func FuzzChoke(f *testing.F)   { fuzzBody(f, TypeChoke) }
+func FuzzUnchoke(f *testing.F) { fuzzBody(f, TypeUnchoke) }
+func FuzzVouch(f *testing.F)   { fuzzBody(f, TypeVouch) }
 
 // FuzzPeers also asks for the addresses, which are a stranger's bytes.
 func FuzzPeers(f *testing.F) {
