@@ -95,7 +95,7 @@ func (f *forwarder) serve(ev *overlay.Inbound, msg *ForwardRequest, reach scope.
 		return refused(ErrLimit)
 	}
 	f.running++
-	p := &passing{f: f, asker: asker, msg: *msg, key: overlay.RawKey(msg.Key).ID()}
+	p := &passing{f: f, asker: asker, msg: *msg, key: overlay.Place(msg.Key)}
 	if m.cfg.Ring.AnyID && len(msg.Key) == overlay.IDBytes {
 		p.key = overlay.ID(msg.Key)
 	}

@@ -50,7 +50,7 @@ func (m *Machine) keyID(q *FindRequest) overlay.ID {
 	if (q.Point || m.cfg.Ring.AnyID) && len(q.Key) == overlay.IDBytes {
 		return overlay.ID(q.Key)
 	}
-	return overlay.RawKey(q.Key).ID()
+	return overlay.Place(q.Key)
 }
 
 // find starts a lookup of the n nodes from key on. extra are contacts to begin

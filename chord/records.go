@@ -114,11 +114,11 @@ func (r *records) serve(sender *overlay.Contact, server bool, msg Message, reach
 	case *AddProviderRequest:
 		answer, err = &AddProviderAnswer{}, r.addProvider(sender, msg, reach)
 	case *GetProvidersRequest:
-		answer = &GetProvidersAnswer{Providers: r.known(overlay.RawKey(msg.Key).ID(), reach)}
+		answer = &GetProvidersAnswer{Providers: r.known(overlay.Place(msg.Key), reach)}
 	case *PutValueRequest:
 		answer, err = &PutValueAnswer{}, r.putValue(msg.Value)
 	case *GetValueRequest:
-		answer = &GetValueAnswer{Value: r.recordOf(overlay.RawKey(msg.Key).ID())}
+		answer = &GetValueAnswer{Value: r.recordOf(overlay.Place(msg.Key))}
 	case *SyncRequest:
 		answer, err = r.compare(sender, server, msg)
 	case *HandOverRequest:
@@ -133,7 +133,7 @@ func (r *records) serve(sender *overlay.Contact, server bool, msg Message, reach
 // of the addresses in it only those are kept that others at its place can use.
 func (r *records) addProvider(sender *overlay.Contact, msg *AddProviderRequest, reach scope.Scope) error {
 	m := r.m
-	key := overlay.RawKey(msg.Key).ID()
+	key := overlay.Place(msg.Key)
 	switch {
 	case msg.Provider == nil || msg.Provider.Peer != sender.Peer:
 		return bad(ErrForged, "a provider record must come from the provider")

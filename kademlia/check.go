@@ -12,8 +12,9 @@ import (
 // checks keeps newcomers out of the table until they have answered a FIND_NODE,
 // as the table is what we hand on to others.
 type checks struct {
-	m    *Machine
-	busy int
+	m        *Machine
+	busy     int
+	greeting *Message // what hello returns, once made
 	// barred are peers that are being checked, or did not answer lately, with the
 	// time until which they are not checked again.
 	barred map[peer.ID]time.Time
@@ -95,7 +96,12 @@ func (k *checks) sweep(now time.Time) {
 
 // hello is the request that serves as ping and check: whoever answers it tells
 // us of our neighbours.
-func (k *checks) hello() *Message { return &Message{Type: FindNode, Key: []byte(k.m.self.Peer)} }
+func (k *checks) hello() *Message {
+	if k.greeting == nil {
+		k.greeting = &Message{Type: FindNode, Key: []byte(k.m.self.Peer)}
+	}
+	return k.greeting
+}
 
 // ping asks a contact of the table whether it is still there.
 func (k *checks) ping(c *overlay.Contact) {

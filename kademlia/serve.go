@@ -98,7 +98,7 @@ func (s server) findNode(ev *overlay.Inbound, msg *Message) (*Message, error) {
 	if len(msg.Key) == 0 {
 		return nil, bad("FIND_NODE without a key")
 	}
-	list := s.closer(ev, overlay.RawKey(msg.Key).ID())
+	list := s.closer(ev, overlay.Place(msg.Key))
 	if peer.ID(msg.Key) == m.self.Peer { // the public specification's exception: the target itself
 		list = append([]*overlay.Contact{scope.ContactWithin(m.self, scope.OfAsker(ev.Remote))}, list...)
 	}
@@ -110,7 +110,7 @@ func providerKey(msg *Message) (overlay.ID, error) {
 	if n := len(msg.Key); n == 0 || n > MaxProviderKey {
 		return overlay.ID{}, bad("%s with a key of %d bytes", msg.Type, n)
 	}
-	return overlay.RawKey(msg.Key).ID(), nil
+	return overlay.Place(msg.Key), nil
 }
 
 func (s server) getProviders(ev *overlay.Inbound, msg *Message) (*Message, error) {
@@ -158,7 +158,7 @@ func (s server) getValue(ev *overlay.Inbound, msg *Message) (*Message, error) {
 	if len(msg.Key) == 0 {
 		return nil, bad("GET_VALUE without a key")
 	}
-	key := overlay.RawKey(msg.Key).ID()
+	key := overlay.Place(msg.Key)
 	out := &Message{Type: GetValue, Key: msg.Key, Closer: s.closer(ev, key)}
 	if v := m.values.Get(m.now, key); v != nil {
 		out.Record = recordOf(v)

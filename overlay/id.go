@@ -139,6 +139,9 @@ func PeerPlace(p peer.ID) ID {
 	return sha256.Sum256(append(short[:0], p...))
 }
 
+// Place is RawKey(b).ID() without the key, and so without a copy of b.
+func Place(b []byte) ID { return sha256.Sum256(b) }
+
 // RawKey is the key whose pre-image is b. b is copied.
 func RawKey(b []byte) Key { return Key{pre: string(b), id: sha256.Sum256(b)} }
 
