@@ -127,8 +127,9 @@ type Credit struct {
 
 // household is what went to one network or peer for nothing, in bytes.
 type household struct {
-	gifts purse
-	taken int64 // for ever, with leftovers
+	gifts   purse
+	taken   int64 // for ever, with leftovers
+	stalled int64 // gifts that were begun and not taken in time
 }
 
 // maxHouseholds bounds the memory of Credit: about 1 MiB.
@@ -215,8 +216,8 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	if first.class == asLateGift || first.class == asLateTaste {
 		first.class -= afterContributors
 	}
-	if first.class == asGift && !first.begun {
-		p.beginGift(now, waiting[best])
+	if first.class == asGift {
+		p.giftTurn(now, waiting[best], first.begun)
 	}
 	p.makeWay(waiting[best], first.class, contributors)
 	p.charge(waiting[best], first.class)
@@ -266,18 +267,22 @@ func (p *Credit) rank(now time.Time, c Candidate, crowd int64) rank {
 		most = p.cfg.SeedGifts
 	}
 	n := int64(c.Bytes)
-	var taken int64
+	var taken, stalled int64
 	home := true // whether the household may have another gift
 	if h := p.find(c); h != nil {
 		h.gifts.refill(now, p.cfg.GiftRate)
-		taken, home = h.taken, h.gifts.spent+n <= p.cfg.HouseholdGifts
+		taken, stalled, home = h.taken, h.stalled, h.gifts.spent+n <= p.cfg.HouseholdGifts
 	}
 	switch {
 	case home && sent < p.cfg.Gift && p.gifts.spent+n <= most:
 		if p.mustWait(sent, n) {
 			return rank{class: asNext}
 		}
-		return rank{class: asGift, begun: sent >= small, level: -sent, since: c.Since}
+		r := rank{class: asGift, begun: sent >= small, level: stalled, since: c.Since}
+		if r.begun {
+			r.level = -sent // the one nearest to its end
+		}
+		return r
 	case home && sent < p.cfg.Taste && p.taste.spent+n <= p.cfg.Tastes:
 		return rank{class: asTaste, since: c.Since}
 	case seed:

@@ -191,9 +191,31 @@ func TestCreditGiftsOneAfterTheOther(t *testing.T) {
 	if got := serve(b, c, now, 1, who[2], Candidate{Peer: "gives", Bytes: turn}); got["gives"] == 0 {
 		t.Errorf("a contributor waits: %v", got)
 	}
-	now = now.Add(3 * time.Second)
+	now = now.Add(time.Second)
 	if got := serve(b, c, now, 1, who[2]); len(got) == 0 {
-		t.Error("gifts that are not taken hold up the next one for three seconds")
+		t.Error("gifts that are not taken hold up the next one for a second")
+	}
+}
+
+// TestCreditStalledGifts has households send one identity after the other that take
+// a first turn and then ask for nothing: whoever is new goes before their next one.
+func TestCreditStalledGifts(t *testing.T) {
+	b, now := NewBook(0), start
+	b.Join(root, 64<<20, true)
+	c := NewCredit(b, CreditConfig{})
+	bad := func(i int) Candidate {
+		return Candidate{Peer: peer.ID(fmt.Sprint("bad ", i)), Net: net24(i % 2), Bytes: turn, Since: start}
+	}
+	for round := range 20 {
+		serve(b, c, now, 1, bad(2*round))
+		serve(b, c, now, 1, bad(2*round+1))
+		now = now.Add(time.Second)
+		next := []Candidate{bad(2*round + 2), bad(2*round + 3)}
+		honest := Candidate{Peer: peer.ID(fmt.Sprint("honest ", round)), Net: net24(100 + round), Bytes: turn, Since: now}
+		if got := serve(b, c, now, 1, append(next, honest)...); got[honest.Peer] == 0 {
+			t.Fatalf("round %d: %v go before a newcomer of another household", round, got)
+		}
+		now = now.Add(time.Second)
 	}
 }
 

@@ -3,8 +3,6 @@ package fair
 import (
 	"slices"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // This file is when gifts go out: a few at a time, and not so many at once that a
@@ -12,9 +10,13 @@ import (
 
 // slot is a gift that is under way.
 type slot struct {
-	peer  peer.ID
-	began time.Time
+	to          Candidate
+	began, last time.Time // the first and the last turn of it
 }
+
+// giftStall is how long a stranger may ask for nothing more of its gift before
+// another one's begins.
+const giftStall = 500 * time.Millisecond
 
 // small is what a stranger may have before it needs a slot, in bytes: the blocks
 // that name the chunks.
@@ -26,17 +28,28 @@ func (p *Credit) mustWait(sent, n int64) bool {
 	return sent < small && sent+n > small && len(p.slots) >= p.cfg.GiftSlots
 }
 
-// beginGift notes a first turn of a stranger.
-func (p *Credit) beginGift(now time.Time, c Candidate) {
-	if p.book.Account(c.Peer).Sent+int64(c.Bytes) > small {
-		p.slots = append(p.slots, slot{c.Peer, now})
+// giftTurn notes a turn of a stranger's gift. One that is not begun takes a slot.
+func (p *Credit) giftTurn(now time.Time, c Candidate, begun bool) {
+	if i := slices.IndexFunc(p.slots, func(s slot) bool { return s.to.Peer == c.Peer }); i >= 0 {
+		p.slots[i].last = now
+	} else if !begun && p.book.Account(c.Peer).Sent+int64(c.Bytes) > small {
+		p.slots = append(p.slots, slot{c, now, now})
 	}
 }
 
-// endGifts forgets the gifts that are complete, or take too long.
+// endGifts forgets the gifts that are complete, take too long, or are not asked for
+// any more. A household that had others wait for that comes after those that had
+// not: identities are free, and each could hold a slot for a while.
 func (p *Credit) endGifts(now time.Time) {
 	p.slots = slices.DeleteFunc(p.slots, func(s slot) bool {
-		return now.Sub(s.began) > p.cfg.GiftTime || p.book.Account(s.peer).Sent >= p.cfg.Gift
+		if p.book.Account(s.to.Peer).Sent >= p.cfg.Gift {
+			return true
+		}
+		if now.Sub(s.began) <= p.cfg.GiftTime && now.Sub(s.last) <= giftStall {
+			return false
+		}
+		p.household(s.to).stalled++
+		return true
 	})
 }
 
