@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -43,7 +44,7 @@ const (
 
 // Main runs a program with the command line's arguments and ends the process.
 func Main(p Program) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := Run(ctx, p, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
