@@ -47,13 +47,13 @@ func (s *Store) Which(cids []cid.Cid) (have []bool, err error) {
 		clear(have)
 		unsure = unsure[:0]
 		registered := owned // the last file that counted: most blocks are in the same
-		return t.placesOf(hashes, func(i int, l *placeList) (bool, error) {
+		return t.placesOf(hashes, func(i int, l *placeList) error {
 			for _, p := range l.at[:l.n] {
 				ok := p.file != owned && p.file == registered
 				if !ok {
 					var err error
 					if _, ok, err = s.counts(t, p); err != nil {
-						return false, err
+						return err
 					}
 				}
 				if have[i] = have[i] || ok; ok {
@@ -66,7 +66,7 @@ func (s *Store) Which(cids []cid.Cid) (have []bool, err error) {
 			if !have[i] && l.more {
 				unsure = append(unsure, i)
 			}
-			return true, nil
+			return nil
 		})
 	})
 	for _, i := range unsure { // of which the first locations are of no use

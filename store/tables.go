@@ -153,8 +153,8 @@ func (t *tables) places(hash string, from uint64, l *placeList) error {
 }
 
 // placesOf calls each with the first locations of every block, in the order of
-// hashes, until it says stop. It costs a fraction of as many calls of places.
-func (t *tables) placesOf(hashes []string, each func(i int, l *placeList) (more bool, err error)) error {
+// hashes. It costs a fraction of as many calls of places.
+func (t *tables) placesOf(hashes []string, each func(i int, l *placeList) error) error {
 	over := make(map[int][]overlay)
 	for i, hash := range hashes { // before the disk: entries move down, never up
 		if o := t.overlaid(hash, 0); len(o) > 0 {
@@ -168,7 +168,7 @@ func (t *tables) placesOf(hashes []string, each func(i int, l *placeList) (more 
 				if err := l.fill(x, under, hash, 0, over[i]); err != nil {
 					return err
 				}
-				if more, err := each(i, &l); !more || err != nil {
+				if err := each(i, &l); err != nil {
 					return err
 				}
 			}
