@@ -114,6 +114,9 @@ func (f storeBlocks) fetchInOrder(ctx context.Context, req transfer.ChunkRequest
 		if !req.Missing(i) {
 			continue
 		}
+		for len(here) > 0 && here[0] < i { // was not missing any more when its turn came
+			here = here[1:]
+		}
 		if len(here) == 0 || here[0] != i {
 			run = append(run, i)
 			continue
