@@ -72,14 +72,6 @@ func NewDiscovery(h *Host, cfg DiscoveryConfig) *Discovery {
 	}
 }
 
-// Neighbours lists the nodes that were heard of on the local link, connected or
-// not.
-func (d *Discovery) Neighbours() []peer.AddrInfo {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.table.list()
-}
-
 // A neighbour's connection is worth more than most to the connection manager.
 const (
 	lanTag      = "lan"

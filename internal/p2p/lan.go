@@ -225,13 +225,3 @@ func (n *neighbours) deadline() (at time.Time) {
 	}
 	return at
 }
-
-// list returns all that is known, in the order of the IDs.
-func (n *neighbours) list() []peer.AddrInfo {
-	out := make([]peer.AddrInfo, 0, len(n.peers))
-	for _, nb := range n.peers {
-		out = append(out, nb.info)
-	}
-	slices.SortFunc(out, func(a, b peer.AddrInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	return out
-}

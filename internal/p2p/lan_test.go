@@ -187,8 +187,8 @@ func TestNeighbours(t *testing.T) {
 
 	now = now.Add(lanForget + 1)
 	expect("silent for too long", nil, nil)
-	if l := n.list(); len(l) != 1 || l[0].ID != "a" {
-		t.Errorf("remembered: %v", l)
+	if len(n.peers) != 1 || n.peers["a"] == nil {
+		t.Errorf("remembered: %v", n.peers)
 	}
 }
 

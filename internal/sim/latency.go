@@ -37,28 +37,6 @@ func (c Constant) Least() time.Duration { return time.Duration(c) }
 // Validate reports a delay that is not positive.
 func (c Constant) Validate() error { return span("Latency", time.Duration(c)) }
 
-// Uniform is spread evenly between two delays, for each message anew.
-type Uniform struct{ From, To time.Duration }
-
-// Delay implements [Latency].
-func (u Uniform) Delay(_, _ uint32, rng *rand.Rand) time.Duration {
-	return u.From + time.Duration(rng.Int64N(int64(u.To-u.From)+1))
-}
-
-// Mean implements [Latency].
-func (u Uniform) Mean(_, _ uint32) time.Duration { return (u.From + u.To) / 2 }
-
-// Least implements [Latency].
-func (u Uniform) Least() time.Duration { return u.From }
-
-// Validate reports bounds that are negative or out of order.
-func (u Uniform) Validate() error {
-	if u.From < 0 || u.To < u.From || u.To == 0 {
-		return invalid("Latency", "is %v to %v, must be ascending and not negative", u.From, u.To)
-	}
-	return nil
-}
-
 // Exponential is an exponentially distributed delay with this mean, for each
 // message anew: what the simulations of Chord's paper use (Stoica et al. 2003,
 // section VI).

@@ -11,7 +11,6 @@ func TestLatencyMeans(t *testing.T) {
 	const mean = 50 * time.Millisecond
 	for name, l := range map[string]Latency{
 		"constant":    Constant(mean),
-		"uniform":     Uniform{From: 20 * time.Millisecond, To: 80 * time.Millisecond},
 		"exponential": Exponential(mean),
 		"space":       Space{Mean1: mean},
 		"cities":      Cities{Jitter: 5 * time.Millisecond},
