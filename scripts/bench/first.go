@@ -80,13 +80,13 @@ func firstPrinted(ctx context.Context, n *node, link string) (time.Duration, err
 	}, "cat", link)
 }
 
-// firstWritten looks at the beginnings of the part's chunks until one is not
-// zero: the first may be any of them.
+// firstWritten looks at the part until something was written into it: the first
+// chunk may be any of them.
 func firstWritten(ctx context.Context, n *node, link string) (time.Duration, error) {
 	out := filepath.Join(n.b.dir, "out-"+randomHex())
 	defer func() { _, _ = os.Remove(out+".part"), os.Remove(out+".part.state") }()
 	return n.abandoned(ctx, func(io.Reader) error {
-		for ; ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		for ; ctx.Err() == nil; time.Sleep(time.Millisecond / 2) {
 			f, err := os.Open(out + ".part")
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -102,18 +102,4 @@ func firstWritten(ctx context.Context, n *node, link string) (time.Duration, err
 		}
 		return ctx.Err()
 	}, "get", link, "-o", out)
-}
-
-// begun reports whether any chunk of a file of random bytes is there.
-func begun(f *os.File, size int64) (bool, error) {
-	var b [16]byte
-	for at := int64(0); at < size; at += 1 << 20 {
-		if _, err := f.ReadAt(b[:], at); err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		if b != [16]byte{} {
-			return true, nil
-		}
-	}
-	return false, nil
 }
