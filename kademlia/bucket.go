@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // entry is a contact in a bucket. It is kept small: a simulator holds hundreds
@@ -15,11 +16,13 @@ type entry struct {
 	seen  stamp  // the last sign of life
 	tried stamp  // the last time that it was asked and did not answer
 	fails uint8  // requests in a row without an answer; stops counting at 255
+	// scopes are those of c's addresses: who can reach it is told from here.
+	scopes scope.Set
 }
 
 // entryOf makes the entry of a contact that gave a sign of life.
 func entryOf(c *overlay.Contact, seen stamp) entry {
-	return entry{c: c, seen: seen, head: headOf(c.ID)}
+	return entry{c: c, seen: seen, head: headOf(c.ID), scopes: scope.SetOf(c.Addrs)}
 }
 
 // headOf is the first 64 bits of an ID.

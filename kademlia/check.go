@@ -139,7 +139,7 @@ func (k *checks) makeRoom(c *overlay.Contact) {
 }
 
 // hearsay checks the nodes of an answer to hello that belong into the nearest
-// subtree, of which every node should be known.
+// subtree, of which every node should be known. The answer names the nearest first.
 func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
 	m := k.m
 	if m.closed {
@@ -147,7 +147,10 @@ func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
 	}
 	near, reach := m.table.nearDepth(), scope.OfContact(from)
 	for _, c := range msg.Closer[:min(len(msg.Closer), m.cfg.K)] {
-		if m.self.ID.CommonPrefixLen(c.ID) < near || m.table.find(c.ID) != nil || !m.admissible(c) {
+		if m.self.ID.CommonPrefixLen(c.ID) < near {
+			return
+		}
+		if m.table.find(c.ID) != nil || !m.admissible(c) {
 			continue
 		}
 		c = scope.ContactWithin(c, reach)

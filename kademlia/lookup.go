@@ -101,9 +101,9 @@ func (m *Machine) find(key overlay.Key, kind MessageType, g goal, want wants, ex
 		m: m, goal: g, target: key.ID(), want: want, start: m.now,
 		request: &Message{Type: kind, Key: key.Preimage()},
 	}
-	first := m.table.closest(l.target, m.cfg.K, nil)
+	first := m.table.closest(l.target, m.cfg.K)
 	if len(first) == 0 { // rather ask those that were silent than nobody
-		first = m.table.nearest(l.target, m.cfg.K, true, nil)
+		first = contactsOf(m.table.nearest(nil, l.target, m.cfg.K, func(*entry) bool { return true }))
 	}
 	for _, c := range extra {
 		if m.admissible(c) && !slices.ContainsFunc(first, func(o *overlay.Contact) bool { return o.ID == c.ID }) {

@@ -6,80 +6,86 @@ import (
 	"ringswap/overlay"
 )
 
-// closest returns the n contacts nearest to target that answer and that keep
-// allows, nearest first. nil allows all.
-func (t *table) closest(target overlay.ID, n int, keep func(*overlay.Contact) bool) []*overlay.Contact {
-	return t.nearest(target, n, false, keep)
+// closest returns the n contacts nearest to target that answer, nearest first.
+func (t *table) closest(target overlay.ID, n int) []*overlay.Contact {
+	return contactsOf(t.nearest(nil, target, n, answers))
 }
 
-// nearest is closest with or without the silent contacts.
-func (t *table) nearest(target overlay.ID, n int, silent bool, keep func(*overlay.Contact) bool) []*overlay.Contact {
-	out := make([]*overlay.Contact, 0, min(n, t.size))
-	var room [64]ranked
-	list := ranking{target: target, head: headOf(target), list: room[:0]}
-	take := func(from, to int) bool { // all of these buckets are nearer than the rest
-		for have, margin := len(out), 4; ; margin *= 8 {
-			list.reset(n - have + margin) // a few more than needed, as keep may refuse some
-			for d := from; d <= to; d++ {
-				live := t.buckets[d].live
-				for i := range live {
-					if e := &live[i]; silent || !e.silent() {
-						list.add(e.head, e.c)
-					}
-				}
-			}
-			out = out[:have]
-			for i := range list.list { // most contacts are not looked at
-				if c := list.list[i].c; len(out) < n && (keep == nil || keep(c)) {
-					out = append(out, c)
-				}
-			}
-			if len(out) == n || !list.cut {
-				return len(out) == n
-			}
-		}
-	}
-	d, last := t.depthOf(target), len(t.buckets)-1
-	done := take(d, d)
-	if !done && d < last {
-		done = take(d+1, last)
-	}
-	for i := d - 1; i >= 0 && !done; i-- {
-		done = take(i, i)
+// answers is the choice of every contact that answers.
+func answers(e *entry) bool { return !e.silent() }
+
+// contactsOf are the contacts of a list of entries.
+func contactsOf(list []*entry) []*overlay.Contact {
+	out := make([]*overlay.Contact, len(list))
+	for i, e := range list {
+		out[i] = e.c
 	}
 	return out
 }
 
-// ranked is a contact with the first 64 bits of its distance to a target, which
+// nearest appends to out the n entries nearest to target that keep allows,
+// nearest first. They are valid until the table changes.
+//
+// Everyone in a bucket is nearer to target than everyone in another, so only the
+// buckets that are needed are looked at, one by one: first those of the bits in
+// which this node differs from target, as their contacts agree with target there,
+// in the order of these bits; then the last bucket; then the others, backwards.
+func (t *table) nearest(out []*entry, target overlay.ID, n int, keep func(*entry) bool) []*entry {
+	var room [32]ranked
+	rank := ranking{target: target, head: headOf(target), list: room[:0]}
+	differs, last := t.self.Xor(target), len(t.buckets)-1
+	for d := 0; d < last && len(out) < n; d++ {
+		if differs.Bit(d) == 1 {
+			out = rank.of(out, t.buckets[d].live, n, keep)
+		}
+	}
+	out = rank.of(out, t.buckets[last].live, n, keep)
+	for d := last - 1; d >= 0 && len(out) < n; d-- {
+		if differs.Bit(d) == 0 {
+			out = rank.of(out, t.buckets[d].live, n, keep)
+		}
+	}
+	return out
+}
+
+// ranked is an entry with the first 64 bits of its distance to a target, which
 // nearly always decide.
 type ranked struct {
 	dist uint64
-	c    *overlay.Contact
+	e    *entry
 }
 
-// ranking is a list of the contacts nearest to a target, nearest first. It is
+// ranking is a list of the entries nearest to a target, nearest first. It is
 // short, and so kept in order by insertion: that is the inner loop of every answer.
 type ranking struct {
 	target overlay.ID
 	head   uint64 // of target
-	limit  int    // no more are kept
 	list   []ranked
-	cut    bool // some were not kept
 }
 
-func (r *ranking) reset(limit int) { r.limit, r.list, r.cut = limit, r.list[:0], false }
-
-// add takes in a contact with these first 64 bits of its ID.
-func (r *ranking) add(head uint64, c *overlay.Contact) {
-	x := ranked{head ^ r.head, c}
-	if last := len(r.list) - 1; last+1 < r.limit {
-		r.list = append(r.list, x)
-	} else {
-		r.cut = true
-		if !r.before(x, r.list[last]) {
-			return
+// of appends to out, which may hold n entries in all, the nearest in a bucket.
+func (r *ranking) of(out []*entry, live []entry, n int, keep func(*entry) bool) []*entry {
+	r.list = r.list[:0]
+	for i := range live {
+		if e := &live[i]; keep(e) {
+			r.add(e, n-len(out))
 		}
+	}
+	for i := range r.list {
+		out = append(out, r.list[i].e)
+	}
+	return out
+}
+
+// add takes in an entry if it is among the nearest, of which it keeps so many.
+func (r *ranking) add(e *entry, limit int) {
+	x := ranked{e.head ^ r.head, e}
+	if last := len(r.list) - 1; last+1 < limit {
+		r.list = append(r.list, x)
+	} else if last >= 0 && r.before(x, r.list[last]) {
 		r.list[last] = x
+	} else {
+		return
 	}
 	i := len(r.list) - 1
 	for ; i > 0 && r.before(x, r.list[i-1]); i-- {
@@ -89,7 +95,7 @@ func (r *ranking) add(head uint64, c *overlay.Contact) {
 }
 
 func (r *ranking) before(a, b ranked) bool {
-	return a.dist < b.dist || a.dist == b.dist && r.target.Closer(a.c.ID, b.c.ID)
+	return a.dist < b.dist || a.dist == b.dist && r.target.Closer(a.e.c.ID, b.e.c.ID)
 }
 
 // sortByDistance sorts contacts by their distance to target.
@@ -101,14 +107,18 @@ func sortByDistance(target overlay.ID, list []*overlay.Contact) {
 func distanceHead(a, b overlay.ID) uint64 { return headOf(a) ^ headOf(b) }
 
 // closerThanSelf counts the answering contacts that are nearer to target than
-// this node, up to limit. Whoever differs from target in an earlier bit than this
-// node does is not, so only target's bucket and deeper ones matter.
+// this node, up to limit: they are in the buckets of the bits in which it differs
+// from target, and in the last.
 func (t *table) closerThanSelf(target overlay.ID, limit int) int {
-	n := 0
-	for d := t.depthOf(target); d < len(t.buckets); d++ {
+	n, last := 0, len(t.buckets)-1
+	differs := t.self.Xor(target)
+	for d := range t.buckets {
+		if d < last && differs.Bit(d) == 0 {
+			continue
+		}
 		for i := range t.buckets[d].live {
 			e := &t.buckets[d].live[i]
-			if e.silent() || !target.Closer(e.c.ID, t.self) {
+			if e.silent() || d == last && !target.Closer(e.c.ID, t.self) {
 				continue
 			}
 			if n++; n == limit {

@@ -70,13 +70,19 @@ func (s server) respond(ev *overlay.Inbound) (*Message, error) {
 func (s server) closer(ev *overlay.Inbound, key overlay.ID) []*overlay.Contact {
 	m := s.m
 	reach := scope.OfAsker(ev.Remote)
-	list := m.table.closest(key, s.answerSize(), func(c *overlay.Contact) bool {
-		return c.ID != ev.From.ID && s.reachable(c, reach)
+	head, anyone := headOf(ev.From.ID), m.cfg.Table.Addressless
+	var room [64]*entry
+	list := m.table.nearest(room[:0], key, s.answerSize(), func(e *entry) bool {
+		return !e.silent() && (e.scopes.Reachable(reach) || anyone && e.scopes == 0) &&
+			(e.head != head || e.c.ID != ev.From.ID)
 	})
-	for i, c := range list {
-		list[i] = scope.ContactWithin(c, reach)
+	out := make([]*overlay.Contact, len(list))
+	for i, e := range list { // contacts are only looked at where they have to be
+		if out[i] = e.c; !e.scopes.Within(reach) {
+			out[i] = scope.ContactWithin(e.c, reach)
+		}
 	}
-	return list
+	return out
 }
 
 // answerSize is the number of contacts in an answer: K, and as many more as are
@@ -86,11 +92,6 @@ func (s server) answerSize() int {
 	m := s.m
 	const margin = 3
 	return min(m.cfg.K+int(margin*m.requests.doubt*float64(m.cfg.K)), 2*m.cfg.K, MaxCloser)
-}
-
-// reachable reports whether someone at that scope can use any address of c.
-func (s server) reachable(c *overlay.Contact, reach scope.Scope) bool {
-	return scope.Reachable(c, reach) || s.m.cfg.Table.Addressless && len(c.Addrs) == 0
 }
 
 func (s server) findNode(ev *overlay.Inbound, msg *Message) (*Message, error) {

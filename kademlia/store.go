@@ -75,7 +75,7 @@ func (s *valueStore) republish(v *record.Value) {
 	if m.now.Sub(v.Stored) >= every {
 		v.Stored = m.now
 		if m.table.closerThanSelf(v.Key.ID(), m.cfg.K) < m.cfg.K {
-			for _, c := range m.table.closest(v.Key.ID(), m.cfg.K, nil) {
+			for _, c := range m.table.closest(v.Key.ID(), m.cfg.K) {
 				m.outbox.post(m, func() { m.give(c, v, nil) })
 			}
 		}
@@ -122,7 +122,7 @@ func (s *valueStore) handOver(c *overlay.Contact) {
 		if rivals > 0 || !m.now.Before(v.Expires) {
 			continue
 		}
-		nearer := m.table.closest(key, m.cfg.K, nil)
+		nearer := m.table.closest(key, m.cfg.K)
 		if key.Closer(c.ID, m.self.ID) || len(nearer) < m.cfg.K || !key.Closer(nearer[len(nearer)-1].ID, c.ID) {
 			m.outbox.post(m, func() { m.give(c, v, nil) })
 		}
@@ -145,7 +145,7 @@ func (s *valueStore) bequeath() {
 		if !m.now.Before(v.Expires) || m.table.closerThanSelf(key, m.cfg.K) >= m.cfg.K {
 			continue
 		}
-		nearest := m.table.closest(key, m.cfg.K, nil)
+		nearest := m.table.closest(key, m.cfg.K)
 		if len(nearest) < m.cfg.K { // all of them hold it
 			continue
 		}

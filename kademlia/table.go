@@ -6,6 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"ringswap/overlay"
+	"ringswap/overlay/scope"
 )
 
 // table is the routing table: a tree of buckets over the keyspace (paper,
@@ -120,7 +121,7 @@ func (t *table) seen(now stamp, c *overlay.Contact) {
 		revived := e.silent()
 		e.seen, e.fails, e.tried = now, 0, 0
 		if moved(e.c, c) && t.diverse(c) {
-			e.c = c
+			e.c, e.scopes = c, scope.SetOf(c.Addrs)
 		}
 		if revived {
 			t.revived, t.measured = true, false

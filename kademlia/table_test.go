@@ -114,7 +114,7 @@ func TestSilentContactStaysUntilReplaced(t *testing.T) {
 	if e := tab.find(victim); e == nil || !e.silent() {
 		t.Fatal("a silent contact without a replacement is to stay")
 	}
-	if got := tab.closest(victim, 1, nil); got[0].ID == victim {
+	if got := tab.closest(victim, 1); got[0].ID == victim {
 		t.Error("a silent contact was handed out")
 	}
 	tab.seen(11, at("1", 9))
@@ -230,7 +230,7 @@ func TestTableAgainstOracle(t *testing.T) {
 			slices.SortFunc(all, func(a, b overlay.ID) int { return a.Xor(target).Compare(b.Xor(target)) })
 			n := rng.IntN(12)
 			var got []overlay.ID
-			for _, c := range tab.closest(target, n, nil) {
+			for _, c := range tab.closest(target, n) {
 				got = append(got, c.ID)
 			}
 			if !slices.Equal(got, all[:min(n, len(all))]) {
@@ -307,7 +307,7 @@ func TestNearestThatAreAllowed(t *testing.T) {
 		}
 		slices.SortFunc(want, func(a, b *overlay.Contact) int { return target.CompareDistance(a.ID, b.ID) })
 		want = want[:min(len(want), 25)]
-		got := tab.closest(target, 25, func(c *overlay.Contact) bool { return allowed[c.ID] })
+		got := contactsOf(tab.nearest(nil, target, 25, func(e *entry) bool { return allowed[e.c.ID] }))
 		if !slices.Equal(got, want) {
 			t.Errorf("one in %d allowed: %d found, %d are right", share, len(got), len(want))
 		}

@@ -71,7 +71,7 @@ func (m *Machine) View() View {
 // Contacts are the contacts of the table that answer, nearest first: what is
 // worth remembering for the next start, as seeds.
 func (m *Machine) Contacts() []overlay.Contact {
-	list := m.table.closest(m.self.ID, m.table.size, nil)
+	list := m.table.closest(m.self.ID, m.table.size)
 	out := make([]overlay.Contact, len(list))
 	for i, c := range list {
 		out[i] = *c

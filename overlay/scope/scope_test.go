@@ -102,6 +102,39 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+// TestSet: what a set says of addresses is what looking at them says.
+func TestSet(t *testing.T) {
+	addrs := []string{"/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.1/tcp/1", "/ip4/8.8.8.8/tcp/1", "/ip4/0.0.0.0/tcp/1"}
+	crowd := make([]string, overlay.MaxAddrs+1)
+	for i := range crowd {
+		crowd[i] = "/ip4/8.8.8.8/tcp/1"
+	}
+	cases := []*overlay.Contact{contact(1, crowd...), contact(1, crowd[1:]...)}
+	for which := range 1 << len(addrs) {
+		var some []string
+		for i, a := range addrs {
+			if which>>i&1 == 1 {
+				some = append(some, a)
+			}
+		}
+		cases = append(cases, contact(1, some...))
+	}
+	for _, c := range cases {
+		set := SetOf(c.Addrs)
+		if (set == 0) != (len(c.Addrs) == 0) {
+			t.Errorf("the set of %v is %b", c.Addrs, set)
+		}
+		for _, from := range []Scope{Loopback, Private, Public} {
+			if set.Reachable(from) != Reachable(c, from) {
+				t.Errorf("%v from %d: reachable %v", c.Addrs, from, set.Reachable(from))
+			}
+			if set.Within(from) != (ContactWithin(c, from) == c) {
+				t.Errorf("%v from %d: within %v", c.Addrs, from, set.Within(from))
+			}
+		}
+	}
+}
+
 func TestAudience(t *testing.T) {
 	self := contact(0, "/ip4/127.0.0.1/tcp/1", "/ip4/192.168.7.1/tcp/1", "/ip4/8.8.8.8/tcp/1").Addrs
 	for name, x := range map[string]struct {
