@@ -2,6 +2,7 @@ package kademlia
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"ringswap/overlay"
@@ -18,11 +19,13 @@ type entry struct {
 	fails uint8  // requests in a row without an answer; stops counting at 255
 	// scopes are those of c's addresses: who can reach it is told from here.
 	scopes scope.Set
+	// proven says of a spare that it has answered us, and not only asked.
+	proven bool
 }
 
-// entryOf makes the entry of a contact that gave a sign of life.
+// entryOf makes the entry of a contact that answered.
 func entryOf(c *overlay.Contact, seen stamp) entry {
-	return entry{c: c, seen: seen, head: headOf(c.ID), scopes: scope.SetOf(c.Addrs)}
+	return entry{c: c, seen: seen, head: headOf(c.ID), scopes: scope.SetOf(c.Addrs), proven: true}
 }
 
 // headOf is the first 64 bits of an ID.
@@ -88,14 +91,30 @@ func (b *bucket) touch(i int) *entry {
 }
 
 // keepSpare puts e into the replacement cache as its most recent entry, at the
-// cost of the oldest.
+// cost of the oldest that has not answered, or else of the oldest.
 func (b *bucket) keepSpare(e entry, limit int) {
 	if i := index(b.spare, e.c.ID); i >= 0 {
+		e.proven = e.proven || b.spare[i].proven
 		b.spare = remove(b.spare, i)
 	} else if len(b.spare) >= limit {
-		b.spare = remove(b.spare, 0)
+		b.spare = remove(b.spare, max(0, slices.IndexFunc(b.spare, func(e entry) bool { return !e.proven })))
 	}
 	b.spare = append(b.spare, e)
+}
+
+// takeSpare takes out the spare that the bucket should have next: the most
+// recent of those that have answered, else the most recent. There must be one.
+func (b *bucket) takeSpare() entry {
+	i := len(b.spare) - 1
+	for i >= 0 && !b.spare[i].proven {
+		i--
+	}
+	if i < 0 {
+		i = len(b.spare) - 1
+	}
+	e := b.spare[i]
+	b.spare = remove(b.spare, i)
+	return e
 }
 
 // dropSpare forgets a spare contact.

@@ -119,19 +119,19 @@ func (m *Machine) jitter(d time.Duration) time.Duration {
 }
 
 // minded acts on what a step did to the table: newcomers get what they must
-// have, spares that came in are pinged, and the owner hears if this node's
+// have, spares that came in unproven are pinged, and the owner hears if this node's
 // neighbours are others now.
 func (m *Machine) minded() {
 	t := &m.table
-	joined, promoted, left, revived := t.joined, t.promoted, t.left, t.revived
-	t.joined, t.promoted, t.left, t.revived = nil, nil, nil, false
+	joined, unproven, left, revived := t.joined, t.unproven, t.left, t.revived
+	t.joined, t.unproven, t.left, t.revived = nil, nil, nil, false
 	if m.closed {
 		return
 	}
 	if len(joined) > 0 || revived {
 		m.publisher.Resume()
 	}
-	for _, c := range promoted {
+	for _, c := range unproven {
 		m.checks.ping(c)
 	}
 	for _, c := range joined {

@@ -20,7 +20,7 @@ func (m *Machine) Preload(now time.Time, contacts []*overlay.Contact) int {
 			}
 		}
 	}
-	m.table.joined, m.table.promoted, m.table.left = nil, nil, nil
+	m.table.joined, m.table.unproven, m.table.left = nil, nil, nil
 	m.upkeep.aged(now)
 	return m.table.size
 }

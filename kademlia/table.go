@@ -30,9 +30,9 @@ type table struct {
 	depth    int
 	measured bool
 	// What happened since the owner looked last, for it to act on and clear:
-	// contacts that came into the table, came in from the replacement cache (and
-	// so have been out of sight for a while), and left it.
-	joined, promoted, left []*overlay.Contact
+	// contacts that came into the table, came in from the replacement cache without
+	// ever having answered, and left it.
+	joined, unproven, left []*overlay.Contact
 	// revived says that a silent contact has been heard of again.
 	revived bool
 }
@@ -231,13 +231,11 @@ func (t *table) demote(b *bucket) {
 	}
 }
 
-// promote moves the most recent spare that diversity allows into the bucket.
-// Spares that it does not allow are forgotten. It reports whether it found one.
+// promote moves the best spare that diversity allows into the bucket. Spares
+// that it does not allow are forgotten. It reports whether it found one.
 func (t *table) promote(b *bucket) bool {
 	for len(b.spare) > 0 {
-		last := len(b.spare) - 1
-		e := b.spare[last]
-		b.spare = remove(b.spare, last)
+		e := b.takeSpare()
 		if !t.diverse(e.c) {
 			continue
 		}
@@ -248,7 +246,9 @@ func (t *table) promote(b *bucket) bool {
 		b.live = slices.Insert(b.live, at, e)
 		t.resize(+1)
 		t.joined = append(t.joined, e.c)
-		t.promoted = append(t.promoted, e.c)
+		if !e.proven {
+			t.unproven = append(t.unproven, e.c)
+		}
 		return true
 	}
 	return false
@@ -259,7 +259,9 @@ func (t *table) promote(b *bucket) bool {
 func (t *table) offer(now stamp, c *overlay.Contact) {
 	b := &t.buckets[t.depthOf(c.ID)]
 	if c.ID != t.self && index(b.live, c.ID) < 0 && t.diverse(c) {
-		b.keepSpare(entryOf(c, now), t.cfg.Spares)
+		e := entryOf(c, now)
+		e.proven = false
+		b.keepSpare(e, t.cfg.Spares)
 	}
 }
 

@@ -313,3 +313,31 @@ func TestNearestThatAreAllowed(t *testing.T) {
 		}
 	}
 }
+
+// TestSpareThatAnswered: it comes before one that has only asked, however
+// recent, and need not be pinged.
+func TestSpareThatAnswered(t *testing.T) {
+	tab := smallTable(3)
+	for i := range 3 {
+		tab.seen(1, at("1", i))
+		tab.seen(1, at("01", i))
+	}
+	proven, asked := at("1", 7), at("1", 8)
+	tab.seen(2, proven)
+	for i := range 4 { // more than there is room for
+		tab.offer(3, at("1", 10+i))
+	}
+	tab.offer(4, asked)
+	tab.offer(5, proven) // it answered before
+	tab.offer(6, asked)
+	must(t, tab)
+	tab.failed(7, at("1", 0).ID)
+	if tab.find(proven.ID) == nil || len(tab.unproven) > 0 {
+		t.Errorf("%v came in, of those that never answered", tab.unproven)
+	}
+	tab.failed(8, at("1", 1).ID)
+	if tab.find(asked.ID) == nil || len(tab.unproven) != 1 || tab.unproven[0].ID != asked.ID {
+		t.Errorf("%v came in, want the one that asked last", tab.unproven)
+	}
+	must(t, tab)
+}
