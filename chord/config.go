@@ -49,12 +49,13 @@ type RingConfig struct {
 	// something. 0 means a fifth of Stabilize; a negative one means Stabilize.
 	Eager time.Duration
 	// Checks is the number of nodes of the successor list, beside the first, that
-	// are contacted at every other stabilization. 0 means 1; a negative one means none.
+	// are contacted in the time of sixteen stabilizations. 0 means 1; a negative one means none.
 	Checks int
 	// SelfLookup is the mean time between two lookups of this node's own place
 	// through a distant node, which show whether there is another ring; it doubles
-	// up to eight times as long while they show nothing new. 0 means one minute; a
-	// negative one means never.
+	// up to eight times as long while they show nothing new, and all but the first
+	// are up to sixteen times as rare in a large ring, where many nodes make them. 0
+	// means one minute; a negative one means never.
 	SelfLookup time.Duration
 	// Remember is the most nodes that are remembered after they fell silent, as
 	// ways back when a partition heals. 0 means 64; a negative one means none.
@@ -62,7 +63,8 @@ type RingConfig struct {
 	// RememberFor is how long they are remembered. 0 means 24 h.
 	RememberFor time.Duration
 	// Probe is the mean time between two probes of remembered nodes while any is
-	// new; one that stays silent is probed ever more seldom. 0 means 12 s.
+	// new; one that stays silent is probed ever more seldom, and so are all where
+	// only some fall silent in a large ring. 0 means 12 s.
 	Probe time.Duration
 	// AnyID accepts contacts whose ID is not the hash of their peer ID, for tests
 	// with places of their own choice. Over a wire, IDs are always hashes.

@@ -62,7 +62,11 @@ func (y *memory) rearm() {
 		return
 	}
 	next := slices.MinFunc(y.list, func(a, b absent) int { return a.due.Compare(b.due) }).due
-	y.pause = max(min(y.pause, 5*m.cfg.Ring.Probe*y.company()), m.cfg.Ring.Probe/2)
+	shortest, company := m.cfg.Ring.Probe/2, m.company()
+	if y.pause == 0 {
+		y.pause = shortest * company
+	}
+	y.pause = max(min(y.pause, 10*shortest*company), shortest)
 	if least := y.probed.Add(y.pause); next.Before(least) {
 		next = least
 	}
@@ -72,11 +76,12 @@ func (y *memory) rearm() {
 	}
 }
 
-// company is how many times as seldom as alone this node need probe, since others
-// do so too: it takes one probe of one node in the whole ring to begin a merger.
-func (y *memory) company() time.Duration {
+// company is how many times as seldom as alone this node need look for other rings,
+// since others do so too: it takes one look of one node in the whole ring to begin a
+// merger.
+func (m *Machine) company() time.Duration {
 	const few, most = 32, 16
-	spacing := y.m.spacing()
+	spacing := m.spacing()
 	if spacing == 0 {
 		return 1
 	}
@@ -143,7 +148,7 @@ func (y *memory) probe() {
 	if len(due) == 0 {
 		return
 	}
-	y.probed, y.pause = m.now, y.pause*5/4
+	y.probed, y.pause = m.now, y.pause*3/2
 	a := &y.list[due[m.cfg.Rand.IntN(len(due))]]
 	a.tries++
 	const patient = 8 // probes at the shortest interval

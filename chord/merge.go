@@ -11,12 +11,13 @@ import (
 // before it, which compares in its turn; so it goes around, without waiting.
 
 // lookAround looks up our own place through a distant node, which comes out
-// nearer than our successor if there is another ring.
+// nearer than our successor if there is another ring. It takes one node in the whole
+// ring to see that, so each looks the more seldom the more there are.
 func (r *ring) lookAround() {
 	m := r.m
 	const most = 3 // doublings
 	r.looks = min(r.looks+1, most)
-	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup<<r.looks), r.lookAround)
+	r.look = m.after(m.jitter(m.cfg.Ring.SelfLookup*m.company()<<r.looks), r.lookAround)
 	if !m.server || r.joining || len(m.index.list) == 0 {
 		return
 	}
@@ -46,7 +47,8 @@ func (r *ring) compare(through *overlay.Contact, then func()) {
 }
 
 // stranger is the first node of a list that is about to be ours, if it may be of
-// another ring, which has just met ours ahead: several of the list are new.
+// another ring, which has just met ours ahead: a good part of the list is new. Of two
+// rings, at least the smaller one sees that: to its nodes, half of a list or more is.
 func (r *ring) stranger(list []*overlay.Contact) (first *overlay.Contact) {
 	m := r.m
 	if len(r.succ) == 0 || !r.hurries() || m.cfg.Ring.Remember < 0 {
@@ -61,7 +63,7 @@ func (r *ring) stranger(list []*overlay.Contact) (first *overlay.Contact) {
 			first = c
 		}
 	}
-	if strangers < 2 {
+	if strangers < max(2, len(list)/4) { // a few are newcomers
 		return nil
 	}
 	return first

@@ -259,9 +259,10 @@ func (r *ring) checkPredecessor() {
 }
 
 // checkRounds is the number of rounds, at the usual pace, for each check of the list.
-// Whoever is on it has a predecessor that notices at its next round if it is dead, and
-// news of that goes from list to list (tell): checks are for news that got lost.
-const checkRounds = 2
+// Whoever is on it has a predecessor that notices at its next round if it is dead; news
+// of that goes from list to list (tell), and a list of which no news came is read again
+// at the next round, as its version shows. So checks find next to nothing.
+const checkRounds = 16
 
 // checkList contacts some nodes of the list beyond the first, in turn. The list
 // is hearsay beyond its first node; whoever does not answer leaves it. Rounds that
