@@ -4,7 +4,6 @@
 package alarm
 
 import (
-	"container/heap"
 	"math/rand/v2"
 	"time"
 )
@@ -15,7 +14,8 @@ import (
 type Clock struct {
 	now    time.Time
 	next   time.Time // what Next returns, which is asked after every event
-	heap   alarms
+	base   time.Time // from which the times in the heap are counted
+	heap   []due
 	seq    uint64
 	closed bool
 }
@@ -35,7 +35,6 @@ func (c *Clock) Now() time.Time { return c.now }
 // Alarm is one entry of a [Clock]; it can be stopped until it has rung.
 type Alarm struct {
 	at    time.Time
-	seq   uint64
 	index int // in the heap, -1 once out of it
 	ring  func()
 }
@@ -49,11 +48,16 @@ func (a *Alarm) Pending() bool { return a != nil && a.index >= 0 }
 // Set makes an alarm that calls ring at the given time or soon after.
 func (c *Clock) Set(at time.Time, ring func()) *Alarm {
 	c.seq++
-	a := &Alarm{at: at, seq: c.seq, index: -1, ring: ring}
-	if !c.closed {
-		heap.Push(&c.heap, a)
-		c.look()
+	a := &Alarm{at: at, index: -1, ring: ring}
+	if c.closed {
+		return a
 	}
+	if len(c.heap) == 0 {
+		c.base = at
+	}
+	c.heap = append(c.heap, due{})
+	c.up(len(c.heap)-1, due{at: at.Sub(c.base), seq: c.seq, alarm: a})
+	c.look()
 	return a
 }
 
@@ -67,9 +71,8 @@ func Jitter(rng *rand.Rand, d time.Duration) time.Duration {
 
 // Stop takes an alarm out; nil, one that has rung, and another clock's are fine.
 func (c *Clock) Stop(a *Alarm) {
-	if a.Pending() && a.index < len(c.heap) && c.heap[a.index] == a {
-		heap.Remove(&c.heap, a.index)
-		c.look()
+	if a.Pending() && a.index < len(c.heap) && c.heap[a.index].alarm == a {
+		c.remove(a.index)
 	}
 }
 
@@ -78,13 +81,12 @@ func (c *Clock) Stop(a *Alarm) {
 func (c *Clock) Ring() {
 	last := c.seq
 	for len(c.heap) > 0 {
-		a := c.heap[0]
-		if a.at.After(c.now) || a.seq > last {
+		first := c.heap[0]
+		if c.next.After(c.now) || first.seq > last {
 			return
 		}
-		heap.Pop(&c.heap)
-		c.look()
-		a.ring()
+		c.remove(0)
+		first.alarm.ring()
 	}
 }
 
@@ -95,7 +97,7 @@ func (c *Clock) Next() time.Time { return c.next }
 func (c *Clock) look() {
 	c.next = time.Time{}
 	if len(c.heap) > 0 {
-		c.next = c.heap[0].at
+		c.next = c.base.Add(c.heap[0].at)
 	}
 }
 
@@ -104,38 +106,69 @@ func (c *Clock) Len() int { return len(c.heap) }
 
 // Close stops every alarm. One that is set from then on never rings.
 func (c *Clock) Close() {
-	for _, a := range c.heap {
-		a.index = -1
+	for i := range c.heap {
+		c.heap[i].alarm.index = -1
 	}
 	c.heap, c.next, c.closed = nil, time.Time{}, true
 }
 
-type alarms []*Alarm
+// due is an alarm's place in the heap. What orders it is here, so that alarms
+// themselves, which are anywhere in memory, are not looked at.
+type due struct {
+	at    time.Duration // from the clock's base
+	seq   uint64
+	alarm *Alarm
+}
 
-func (h alarms) Len() int { return len(h) }
-func (h alarms) Less(i, j int) bool {
-	if !h[i].at.Equal(h[j].at) {
-		return h[i].at.Before(h[j].at)
+func (d *due) before(o *due) bool { return d.at < o.at || d.at == o.at && d.seq < o.seq }
+
+// up puts d at the i-th place, which is free, or as far above it as it belongs.
+func (c *Clock) up(i int, d due) {
+	for i > 0 {
+		above := (i - 1) / 2
+		if !d.before(&c.heap[above]) {
+			break
+		}
+		c.put(i, c.heap[above])
+		i = above
 	}
-	return h[i].seq < h[j].seq
+	c.put(i, d)
 }
 
-func (h alarms) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+// down puts d at the i-th place, which is free, or as far below it as it belongs.
+func (c *Clock) down(i int, d due) {
+	for {
+		below := 2*i + 1
+		if below >= len(c.heap) {
+			break
+		}
+		if right := below + 1; right < len(c.heap) && c.heap[right].before(&c.heap[below]) {
+			below = right
+		}
+		if !c.heap[below].before(&d) {
+			break
+		}
+		c.put(i, c.heap[below])
+		i = below
+	}
+	c.put(i, d)
 }
 
-func (h *alarms) Push(x any) {
-	a := x.(*Alarm)
-	a.index = len(*h)
-	*h = append(*h, a)
-}
+func (c *Clock) put(i int, d due) { c.heap[i], d.alarm.index = d, i }
 
-func (h *alarms) Pop() any {
-	old := *h
-	a := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	a.index = -1
-	return a
+// remove takes the i-th alarm out.
+func (c *Clock) remove(i int) {
+	c.heap[i].alarm.index = -1
+	last := len(c.heap) - 1
+	d := c.heap[last]
+	c.heap[last] = due{}
+	c.heap = c.heap[:last]
+	switch {
+	case i == last:
+	case i > 0 && d.before(&c.heap[(i-1)/2]):
+		c.up(i, d)
+	default:
+		c.down(i, d)
+	}
+	c.look()
 }
