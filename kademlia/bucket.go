@@ -124,15 +124,14 @@ func (b *bucket) dropSpare(id overlay.ID) {
 	}
 }
 
-// sound reports whether there are k contacts that answered last time.
-func (b *bucket) sound(k int) bool {
-	n := 0
+// answering is the number of contacts that answered last time.
+func (b *bucket) answering() (n int) {
 	for i := range b.live {
 		if !b.live[i].silent() {
 			n++
 		}
 	}
-	return n >= k
+	return n
 }
 
 // worst is the index of the silent live entry with the most failures, the

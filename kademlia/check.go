@@ -145,17 +145,33 @@ func (k *checks) hearsay(from *overlay.Contact, msg *Message) {
 	if m.closed {
 		return
 	}
-	near, reach := m.table.nearDepth(), scope.OfContact(from)
+	near := m.table.nearDepth()
 	for _, c := range msg.Closer[:min(len(msg.Closer), m.cfg.K)] {
 		if m.self.ID.CommonPrefixLen(c.ID) < near {
 			return
 		}
-		if m.table.find(c.ID) != nil || !m.admissible(c) {
-			continue
-		}
-		c = scope.ContactWithin(c, reach)
-		if m.table.wants(c.ID) && m.table.diverse(c) && (len(c.Addrs) > 0 || m.cfg.Table.Addressless) {
+		if c = k.told(from, c); c != nil && k.welcome(c) {
 			k.check(c, true)
 		}
 	}
+}
+
+// told is a contact that an answer named, with those addresses that we can
+// believe; nil if we know it already or can do nothing with it.
+func (k *checks) told(by, c *overlay.Contact) *overlay.Contact {
+	m := k.m
+	if m.table.find(c.ID) != nil || !m.admissible(c) {
+		return nil
+	}
+	if c = scope.ContactWithin(c, scope.OfContact(by)); len(c.Addrs) == 0 && !m.cfg.Table.Addressless {
+		return nil
+	}
+	return c
+}
+
+// welcome reports whether a newcomer would be taken into the table now, if it
+// answered, and may be asked.
+func (k *checks) welcome(c *overlay.Contact) bool {
+	t := &k.m.table
+	return t.find(c.ID) == nil && t.wants(c.ID) && t.diverse(c) && !k.m.now.Before(k.barred[c.Peer])
 }

@@ -60,8 +60,8 @@ type TableConfig struct {
 	BucketSize int
 	// Spares is the size of a bucket's replacement cache. 0 means 8.
 	Spares int
-	// Refresh is the longest time that a bucket goes without a lookup in it, and
-	// a contact without a sign of life. 0 means 30 minutes; a negative one turns
+	// Refresh is the longest time that a bucket of the nearest subtree goes without
+	// a lookup in it, and a contact without a sign of life. 0 means 30 minutes; a negative one turns
 	// all upkeep off, for networks that do not change.
 	Refresh time.Duration
 	// PingAfter is how long the oldest contact of a full bucket may have been

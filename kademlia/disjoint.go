@@ -103,7 +103,7 @@ func (l *lookup) widen() bool {
 			n++
 		}
 	}
-	if !l.want.sweep && len(l.paths) == 1 && doubt*float64(unasked) < 0.5 {
+	if !l.want.sweep && len(l.paths) == 1 && (l.want.brief || doubt*float64(unasked) < 0.5) {
 		return false
 	}
 	l.merge()

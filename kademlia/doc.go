@@ -16,8 +16,8 @@
 //     they get, overlay/limit how much they may ask
 //   - store.go: the values kept for others, where they belong; the tables of
 //     records are in overlay/record
-//   - join.go, refresh.go, upkeep.go, check.go: getting in and staying current;
-//     outbox.go: at which pace
+//   - join.go, survey.go, refresh.go, upkeep.go, check.go: getting in and staying
+//     current; outbox.go: at which pace
 //   - message.go, codec.go, decode.go: the wire format
 //
 // A machine has a deadline (overlay/alarm), counts what it sent (requests.go), and

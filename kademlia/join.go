@@ -40,7 +40,8 @@ func (u *upkeep) remember(c *overlay.Contact) {
 }
 
 // enter looks up this node's own place through its contacts and the seeds, and
-// then fills the buckets (paper, section 2.3). While nobody answers it is tried
+// then fills the buckets (paper, section 2.3): those of the nearest subtree by
+// lookups, the others by surveys. While nobody answers it is tried
 // again, less and less often.
 func (u *upkeep) enter() {
 	m := u.m
@@ -73,15 +74,19 @@ func (u *upkeep) answered(err error) {
 		u.enter()
 	default:
 		u.backoff, u.joined = 0, m.now
-		u.fill(0)
+		near := m.table.nearDepth()
+		u.fill(near)
+		for d := range near {
+			u.survey(d)
+		}
 	}
 }
 
-// fill looks up one bucket after the other, the far ones first. The table may
-// get more of them while that goes on.
+// fill looks up the buckets of the nearest subtree one after the other. The table
+// may get more of them while that goes on.
 func (u *upkeep) fill(d int) {
 	if d < len(u.m.table.buckets) {
-		u.refreshBucket(d, func() { u.fill(d + 1) })
+		u.fillBucket(d, func() { u.fill(d + 1) })
 	}
 }
 

@@ -58,6 +58,8 @@ type wants struct {
 	trust time.Duration
 	// patient waits for everyone as long as a request may take.
 	patient bool
+	// brief never asks more than the Beta nearest, whatever the doubt.
+	brief bool
 }
 
 // goal is what a lookup is for.

@@ -12,7 +12,7 @@ const maxFill = 8
 
 // refreshStale looks up the bucket that went longest without a lookup, if that
 // is long, and our own place in turn with them. Outside the nearest subtree one
-// that is full of contacts that answer is left as it is: pings keep it so, and
+// with enough contacts that answer is left as it is: pings keep it so, and
 // whoever comes by takes the place of one that does not answer.
 func (u *upkeep) refreshStale() {
 	m := u.m
@@ -21,7 +21,7 @@ func (u *upkeep) refreshStale() {
 	}
 	near := m.table.nearDepth()
 	if near < u.near { // the nearest subtree has grown: there are nodes in it that we do not know
-		u.refreshBucket(near, nil)
+		u.fillBucket(near, func() {})
 	}
 	u.near = near
 	limit := m.jitter(u.refreshEvery())
@@ -32,12 +32,16 @@ func (u *upkeep) refreshStale() {
 	oldest, buckets := -1, m.table.buckets
 	for d := range buckets {
 		b := &buckets[d]
-		if (oldest < 0 || b.looked < buckets[oldest].looked) && (d >= near || !b.sound(m.cfg.K)) {
+		if (oldest < 0 || b.looked < buckets[oldest].looked) && (d >= near || b.answering() < u.enough()) {
 			oldest = d
 		}
 	}
-	if oldest >= 0 && buckets[oldest].looked.since(stampOf(m.now)) >= limit {
-		u.refreshBucket(oldest, nil)
+	switch {
+	case oldest < 0 || buckets[oldest].looked.since(stampOf(m.now)) < limit:
+	case oldest < near:
+		u.survey(oldest)
+	default:
+		u.refreshBucket(oldest)
 	}
 }
 
@@ -49,45 +53,54 @@ func (u *upkeep) refreshEvery() time.Duration {
 	return min(u.m.cfg.Table.Refresh, max(age, 2*u.every()))
 }
 
-// lookSelf looks up this node's own place, and so tells its nearest neighbours
-// of it and learns of new ones.
+// lookSelf looks up this node's own place, and so learns of new neighbours.
 func (u *upkeep) lookSelf() {
 	m := u.m
 	u.selfLooked = m.now
 	m.background.Do(func(done func()) {
 		r := &refresh{m: m, depth: -1, then: func(error) { done() }}
-		m.find(u.selfKey(), FindNode, r, u.thorough())
+		m.find(u.selfKey(), FindNode, r, brief)
 	})
 }
 
-// refreshBucket looks up a random key in a bucket's range. Where the bucket is
-// not full, all of its nodes are to be found and to know us, so all are asked;
-// where it is part of the nearest subtree and crowded, it is looked up until
-// that brings nobody new. then, which may be nil, is called after that.
-func (u *upkeep) refreshBucket(d int, then func()) { u.refreshRepeatedly(d, 1, then) }
+// refreshBucket looks up a random key in the range of a bucket of the nearest
+// subtree, to learn of nodes that have come meanwhile.
+func (u *upkeep) refreshBucket(d int) {
+	m := u.m
+	m.background.Do(func(done func()) {
+		m.table.buckets[min(d, len(m.table.buckets)-1)].looked = stampOf(m.now)
+		m.find(u.keyAt(d), FindNode, &refresh{m: m, depth: d, then: func(error) { done() }}, brief)
+	})
+}
 
-func (u *upkeep) refreshRepeatedly(d, attempt int, then func()) {
+// fillBucket finds all nodes in the range of a bucket of the nearest subtree and
+// makes us known to them: all near a random key are asked, and near another one
+// while that brings somebody new and the bucket is crowded. then is called after that.
+func (u *upkeep) fillBucket(d int, then func()) { u.fillRepeatedly(d, 1, then) }
+
+func (u *upkeep) fillRepeatedly(d, attempt int, then func()) {
 	m := u.m
 	m.background.Do(func(done func()) {
 		b := &m.table.buckets[min(d, len(m.table.buckets)-1)]
 		b.looked = stampOf(m.now)
 		size := len(b.live)
-		crowded := d >= m.table.nearDepth() && size >= m.cfg.K/2
-		want := wants{patient: true}
-		if crowded || size < m.cfg.K {
-			want = u.thorough()
-		}
+		crowded := size >= m.cfg.K/2
 		r := &refresh{m: m, depth: d, then: func(error) {
 			done()
 			if crowded && attempt < maxFill && d < len(m.table.buckets) && len(m.table.buckets[d].live) > size {
-				u.refreshRepeatedly(d, attempt+1, then)
-			} else if then != nil {
+				u.fillRepeatedly(d, attempt+1, then)
+			} else {
 				then()
 			}
 		}}
-		m.find(u.keyAt(d), FindNode, r, want)
+		m.find(u.keyAt(d), FindNode, r, u.thorough())
 	})
 }
+
+// brief is how newcomers in a part of the keyspace are found: those nearest to
+// the key know them, and whom they name and we do not know is checked. Who is still
+// alive is for the pings to find out.
+var brief = wants{patient: true, brief: true}
 
 // thorough is how everyone in a part of the keyspace is found, and told of us:
 // all are asked but those who were in touch since the last time or so, and nothing
@@ -106,8 +119,17 @@ type refresh struct {
 func (r *refresh) took(*lookup, *candidate, *Message) bool { return false }
 
 func (r *refresh) over(l *lookup) {
+	m := r.m
 	if r.depth < 0 {
-		r.m.upkeep.selfLooked = r.m.now
+		m.upkeep.selfLooked = m.now
+	}
+	if l.want.brief { // who was named and not asked
+		near := m.table.nearDepth()
+		for _, c := range l.paths[0].list {
+			if c.state == heard && m.self.ID.CommonPrefixLen(c.c.ID) >= near && m.checks.welcome(c.c) {
+				m.checks.check(c.c, true)
+			}
+		}
 	}
 	r.then(l.verdict())
 }

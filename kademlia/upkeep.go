@@ -79,7 +79,7 @@ func (u *upkeep) alone() bool {
 
 // pingStale pings contacts that gave no sign of life for long: Refresh, or a
 // third of it in the nearest subtree, where it matters most who is alive. Silent
-// ones are tried again and again, half as often each time.
+// ones are tried again and again, less and less often.
 func (u *upkeep) pingStale() {
 	m := u.m
 	now, refresh := stampOf(m.now), m.cfg.Table.Refresh
@@ -94,7 +94,7 @@ func (u *upkeep) pingStale() {
 			}
 			if e.silent() {
 				idle = e.tried.since(now)
-				limit = min(refresh, u.every()<<min(e.fails-1, 6))
+				limit = min(refresh, u.every()<<(2*min(e.fails-1, 3)))
 			}
 			if idle >= limit && len(stale) < maxPings {
 				stale = append(stale, e.c)
