@@ -39,6 +39,28 @@ type partFile struct {
 	once  sync.Once
 	file  *os.File
 	err   error
+
+	writing sync.Mutex
+}
+
+// maxWrite is the most that is written at a time: the kernel then finds the pages
+// for it among those in use before, where a whole chunk takes a block of them that
+// may have to be made first.
+const maxWrite = 128 << 10
+
+// write writes p at off. Only one of several at a time does, since the kernel has
+// one lock for each file and would let the others spin.
+func (x *partFile) write(p []byte, off int64) error {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	for len(p) > 0 {
+		n, err := x.file.WriteAt(p[:min(len(p), maxWrite)], off)
+		if err != nil {
+			return diskError(err)
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
 }
 
 func newPartFiles(m *dag.Manifest, root *os.Root, name string, readOnly bool) *partFiles {

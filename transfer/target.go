@@ -155,8 +155,7 @@ func (t *Target) writeAt(x dag.Extent, p []byte) error {
 	if t.isHole(x.Entry, p) && punchHole(f.file, x.Offset, int64(len(p))) {
 		return nil
 	}
-	_, err = f.file.WriteAt(p, x.Offset)
-	return diskError(err)
+	return f.write(p, x.Offset)
 }
 
 // minHole is the shortest run of zeros that is worth a hole in a file.

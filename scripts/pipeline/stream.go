@@ -25,8 +25,11 @@ import (
 
 const (
 	protocolID = "/pipeline/1"
-	// step is what is read and written at a time.
-	step = 1 << 20
+	// readStep is what is read of the file at a time, and writeStep what is hashed
+	// and written: on machines whose memory is given to them page by page, larger
+	// writes made the yardstick two to five times as long.
+	readStep  = 1 << 20
+	writeStep = 128 << 10
 )
 
 // newHost is a host with the fastest settings that were found: AES-GCM rather
@@ -91,7 +94,7 @@ func (o options) sendOn(ctx context.Context, s network.Stream) error {
 		return err
 	}
 	defer f.Close()
-	buf := make([]byte, step)
+	buf := make([]byte, readStep)
 	for {
 		n, err := f.Read(buf)
 		if _, werr := s.Write(buf[:n]); werr != nil {
@@ -165,7 +168,7 @@ func (o options) receiveOn(s network.Stream) (n int64, sum string, err error) {
 	if _, err := s.Write([]byte{1}); err != nil { // the stream is opened by its first byte
 		return 0, "", err
 	}
-	h, buf := sha256.New(), make([]byte, step)
+	h, buf := sha256.New(), make([]byte, writeStep)
 	for {
 		m, err := io.ReadFull(s, buf)
 		h.Write(buf[:m])
