@@ -55,7 +55,7 @@ func (x *index) known(i int, spacing float64) float64 {
 	if lo == hi {
 		return 0
 	}
-	span := float64(x.list[hi].dist-x.list[lo].dist) / (1 << 64)
+	span := float64(x.dist[hi]-x.dist[lo]) / (1 << 64)
 	return min(1, float64(hi-lo)*spacing/span)
 }
 

@@ -22,12 +22,9 @@ const (
 // entry is a contact of the index. It is kept small: a machine has a thousand,
 // and a simulator has machines by the hundred thousand.
 type entry struct {
-	c    *overlay.Contact
-	dist uint64 // from the index's node clockwise to c, the first 64 bits
-	seen uint32 // last sign of life, in Unix seconds; 0: never
-	rtt  uint16 // latest round trip in units of 100 µs; 0: unknown
-	// fails is the number of requests in a row without an answer.
-	fails uint8
+	c     *overlay.Contact
+	seen  uint32 // last sign of life, in Unix seconds; 0: never
+	rtt   uint16 // latest round trip in units of 100 µs; 0: unknown
 	roles role
 }
 
@@ -37,6 +34,9 @@ type entry struct {
 type index struct {
 	self overlay.ID
 	list []entry
+	// dist are the first 64 bits of the distances from self clockwise to the entries:
+	// apart from them, since a search looks at nothing else.
+	dist []uint64
 	// within[n] counts the entries at a distance of less than 2^n: the list is
 	// searched from where the distance's own order of magnitude begins.
 	within [distanceBits + 1]uint32
@@ -52,28 +52,49 @@ func head(id overlay.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 func (x *index) search(id overlay.ID) (int, bool) {
 	full := id.Sub(x.self)
 	d := head(full)
+	i := x.reach(d)
+	for i < len(x.dist) && x.dist[i] == d && x.list[i].c.ID.Sub(x.self).Compare(full) < 0 {
+		i++
+	}
+	return i, i < len(x.dist) && x.dist[i] == d && x.list[i].c.ID == id
+}
+
+// reach is the place of the first entry at a distance of d or more. Distances of
+// one order of magnitude are spread rather evenly, so a guess is seldom far off.
+func (x *index) reach(d uint64) int {
 	n := bits.Len64(d)
-	lo, hi := 0, int(x.within[n])
-	if n > 0 {
-		lo = int(x.within[n-1])
+	if n == 0 {
+		return 0
+	}
+	lo, hi := int(x.within[n-1]), int(x.within[n])
+	const near = 8
+	part, _ := bits.Mul64(d<<(distanceBits-n)<<1, uint64(hi-lo))
+	switch guess := lo + int(part); {
+	case guess == hi:
+	case x.dist[guess] < d:
+		if lo = guess + 1; guess+near < hi && x.dist[guess+near] >= d {
+			hi = guess + near
+		}
+	default:
+		if hi = guess; guess-near >= lo && x.dist[guess-near] < d {
+			lo = guess - near + 1
+		}
 	}
 	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		e := &x.list[mid]
-		if e.dist < d || e.dist == d && e.c.ID.Sub(x.self).Compare(full) < 0 {
+		if mid := int(uint(lo+hi) >> 1); x.dist[mid] < d {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo, lo < len(x.list) && x.list[lo].dist == d && x.list[lo].c.ID == id
+	return lo
 }
 
 // count takes the entries from the i-th on, which were appended, into within.
 func (x *index) count(i int) {
 	var of [distanceBits + 1]uint32
-	for j := range x.list[i:] {
-		of[bits.Len64(x.list[i+j].dist)]++
+	for _, d := range x.dist[i:] {
+		of[bits.Len64(d)]++
 	}
 	sum := uint32(0)
 	for n := range of {
@@ -82,20 +103,21 @@ func (x *index) count(i int) {
 	}
 }
 
-// insert makes an entry the i-th.
-func (x *index) insert(i int, e entry) {
-	x.list = slices.Insert(x.list, i, e)
-	for n := bits.Len64(e.dist); n <= distanceBits; n++ {
+// insert makes an entry for c the i-th.
+func (x *index) insert(i int, c *overlay.Contact) {
+	d := head(c.ID.Sub(x.self))
+	x.list, x.dist = slices.Insert(x.list, i, entry{c: c}), slices.Insert(x.dist, i, d)
+	for n := bits.Len64(d); n <= distanceBits; n++ {
 		x.within[n]++
 	}
 }
 
 // delete takes the i-th entry out.
 func (x *index) delete(i int) {
-	for n := bits.Len64(x.list[i].dist); n <= distanceBits; n++ {
+	for n := bits.Len64(x.dist[i]); n <= distanceBits; n++ {
 		x.within[n]--
 	}
-	x.list = slices.Delete(x.list, i, i+1)
+	x.list, x.dist = slices.Delete(x.list, i, i+1), slices.Delete(x.dist, i, i+1)
 }
 
 // stretch is the part of the list at a distance of lo or more, and less than
@@ -126,7 +148,7 @@ func (x *index) put(c *overlay.Contact) *entry {
 		}
 		return &x.list[i]
 	}
-	x.insert(i, entry{c: c, dist: head(c.ID.Sub(x.self))})
+	x.insert(i, c)
 	return &x.list[i]
 }
 
@@ -177,10 +199,10 @@ func (x *index) thin(rng *rand.Rand) {
 		}
 		lo, hi := 0, logDistance(^uint64(0))
 		if i > 0 {
-			lo = logDistance(x.list[i-1].dist)
+			lo = logDistance(x.dist[i-1])
 		}
 		if i+1 < len(x.list) {
-			hi = logDistance(x.list[i+1].dist)
+			hi = logDistance(x.dist[i+1])
 		}
 		if worst < 0 || hi-lo < least {
 			worst, least = i, hi-lo
@@ -193,7 +215,7 @@ func (x *index) thin(rng *rand.Rand) {
 
 // answered notes a sign of life, and the round trip if there was one.
 func (e *entry) answered(now time.Time, rtt time.Duration) {
-	e.seen, e.fails = uint32(now.Unix()), 0
+	e.seen = uint32(now.Unix())
 	if rtt > 0 {
 		e.rtt = uint16(min(rtt/(100*time.Microsecond)+1, 1<<16-1))
 	}

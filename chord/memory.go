@@ -18,6 +18,7 @@ type memory struct {
 	probed time.Time     // when the last one was made
 	pause  time.Duration // the least time between two
 	met    time.Time     // the last look through a node that came by itself
+	latest time.Time     // when a node was last found silent
 }
 
 // absent is a node that fell silent.
@@ -37,6 +38,7 @@ const justLostFor = 20 * time.Second
 func (y *memory) remember(c *overlay.Contact) {
 	m := y.m
 	limit := m.cfg.Ring.Remember
+	y.latest = m.now
 	if i := y.at(c.ID); i >= 0 {
 		y.list[i].last = m.now
 		return
@@ -114,7 +116,7 @@ func (y *memory) forget(id overlay.ID) {
 
 // justLost reports whether a node did not answer a moment ago.
 func (y *memory) justLost(id overlay.ID) bool {
-	if len(y.list) == 0 {
+	if len(y.list) == 0 || y.m.now.Sub(y.latest) >= justLostFor {
 		return false
 	}
 	i := y.at(id)

@@ -55,8 +55,9 @@ func (r *ring) stranger(list []*overlay.Contact) (first *overlay.Contact) {
 		return nil
 	}
 	strangers := 0
+	known := roll{self: m.self.ID, list: r.succ}
 	for _, c := range list {
-		if c.ID == m.self.ID || m.index.find(c.ID) != nil {
+		if c.ID == m.self.ID || known.has(c) || m.index.find(c.ID) != nil {
 			continue
 		}
 		if strangers++; first == nil {

@@ -124,6 +124,7 @@ func (m *Machine) ordered(from overlay.ID, list []*overlay.Contact, hash bool) e
 		return bad(ErrBounds, "%d contacts", len(list))
 	}
 	var last overlay.ID
+	known := roll{self: m.self.ID, list: m.ring.succ}
 	for _, c := range list {
 		if c == nil || c.Peer == "" {
 			return bad(ErrForged, "a contact without a peer ID")
@@ -133,7 +134,7 @@ func (m *Machine) ordered(from overlay.ID, list []*overlay.Contact, hash bool) e
 			return bad(ErrDisorder, "%s", c.ID.Short())
 		}
 		last = d
-		if hash && m.index.find(c.ID) == nil && c.ID != m.self.ID {
+		if hash && !known.has(c) && m.index.find(c.ID) == nil && c.ID != m.self.ID {
 			if err := m.admit(c); err != nil {
 				return err
 			}

@@ -169,6 +169,29 @@ func chain(first *overlay.Contact, rest []*overlay.Contact) []*overlay.Contact {
 	return append(append(list, first), rest...)
 }
 
+// roll is a list in ring order that is walked along with another one, to see which of
+// that are in it: nearly all are where two lists of the same part of the ring are
+// compared.
+type roll struct {
+	self overlay.ID // where both begin
+	list []*overlay.Contact
+}
+
+// has reports whether c is in the rest of the list, and passes over those before it.
+func (l *roll) has(c *overlay.Contact) bool {
+	for len(l.list) > 0 {
+		switch next := l.list[0]; {
+		case next == c || next.ID == c.ID:
+			l.list = l.list[1:]
+			return true
+		case next.ID.Sub(l.self).Compare(c.ID.Sub(l.self)) > 0:
+			return false
+		}
+		l.list = l.list[1:]
+	}
+	return false
+}
+
 // lost takes a node that did not answer out of the ring's neighbourhood.
 func (r *ring) lost(id overlay.ID) {
 	m := r.m

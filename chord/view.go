@@ -125,11 +125,12 @@ type Table struct {
 // before the first Step. It returns the number of entries.
 func (m *Machine) Preload(now time.Time, t Table) int {
 	m.now = m.clock.Advance(now)
-	m.index = index{self: m.self.ID, list: make([]entry, 0, len(t.Successors)+len(t.Fingers)+len(t.Cache))}
+	size := len(t.Successors) + len(t.Fingers) + len(t.Cache)
+	m.index = index{self: m.self.ID, list: make([]entry, 0, size), dist: make([]uint64, 0, size)}
 	seen := uint32(now.Unix())
 	m.load(t.Successors, successor, seen)
+	m.load(t.Cache, cached, seen) // most of them, so that they are only appended
 	m.load(t.Fingers, finger, seen)
-	m.load(t.Cache, cached, seen)
 	if t.RoundTrip != nil {
 		for i := range m.index.list {
 			e := &m.index.list[i]
@@ -147,9 +148,9 @@ func (m *Machine) load(list []*overlay.Contact, r role, seen uint32) {
 	x := &m.index
 	counted := len(x.list)
 	for _, c := range list {
-		e := entry{c: c, dist: head(c.ID.Sub(x.self)), seen: seen, roles: r}
-		if n := len(x.list); n == 0 || x.list[n-1].dist < e.dist {
-			x.list = append(x.list, e)
+		d := head(c.ID.Sub(x.self))
+		if n := len(x.list); n == 0 || x.dist[n-1] < d {
+			x.list, x.dist = append(x.list, entry{c: c, seen: seen, roles: r}), append(x.dist, d)
 			continue
 		}
 		x.count(counted)
@@ -193,17 +194,20 @@ func (m *Machine) ReadState(s *State) {
 func (m *Machine) CheckInvariants() error {
 	var last overlay.ID
 	inList := 0
+	if len(m.index.dist) != len(m.index.list) {
+		return bad(ErrBounds, "%d distances of %d index entries", len(m.index.dist), len(m.index.list))
+	}
 	for i := range m.index.list {
 		e := &m.index.list[i]
 		d := e.c.ID.Sub(m.self.ID)
 		switch {
 		case d.Compare(last) <= 0:
 			return bad(ErrDisorder, "index entry %d", i)
-		case e.dist != head(d):
+		case m.index.dist[i] != head(d):
 			return bad(ErrDisorder, "index entry %d has another distance", i)
 		case e.roles == 0:
 			return bad(ErrBounds, "index entry %d is there for no reason", i)
-		case int(m.index.within[bits.Len64(e.dist)]) <= i:
+		case int(m.index.within[bits.Len64(m.index.dist[i])]) <= i:
 			return bad(ErrBounds, "index entry %d is beyond the nodes within its distance", i)
 		}
 		if last = d; e.roles&successor != 0 {
