@@ -93,7 +93,6 @@ func run(o options) error {
 		{"small", b.small},
 		{"lookup", b.lookup},
 	}
-	var all []figure
 	for _, p := range parts {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), p.name) {
 			continue
@@ -103,15 +102,19 @@ func run(o options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		all = append(all, figures...)
+		if err := report(p.name, figures, o.json); err != nil {
+			return err
+		}
 	}
-	return report(all, o.json)
+	return nil
 }
 
-func report(all []figure, asJSON bool) error {
+// report prints the figures of a part as soon as they are there: what a later part
+// meets does not cost them.
+func report(part string, figures []figure, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(os.Stdout)
-		for _, f := range all {
+		for _, f := range figures {
 			if err := enc.Encode(f); err != nil {
 				return err
 			}
@@ -119,8 +122,8 @@ func report(all []figure, asJSON bool) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "figure\tmeasured\tbound\t\t")
-	for _, f := range all {
+	fmt.Fprintf(w, "%s\tmeasured\tbound\t\t\n", part)
+	for _, f := range figures {
 		bound, verdict := "-", ""
 		if f.Bound > 0 {
 			sign := "<="
