@@ -36,8 +36,7 @@ func (k *checks) meet(c *overlay.Contact) {
 	}
 	c = scope.ContactWithin(c, scope.Loopback) // no more addresses than are ever used
 	switch {
-	case m.table.find(c.ID) != nil:
-		m.table.seen(stampOf(m.now), c)
+	case m.table.touch(stampOf(m.now), c):
 	case !m.table.diverse(c):
 	case m.table.wants(c.ID):
 		k.check(c, false)
@@ -124,7 +123,7 @@ func (k *checks) ping(c *overlay.Contact) {
 func (k *checks) makeRoom(c *overlay.Contact) {
 	m := k.m
 	b := &m.table.buckets[m.table.depthOf(c.ID)]
-	if b.pinging || len(b.live) == 0 || index(b.live, c.ID) >= 0 {
+	if b.pinging || len(b.live) == 0 {
 		return
 	}
 	oldest := b.live[0]

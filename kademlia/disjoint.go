@@ -140,6 +140,7 @@ func (l *lookup) closest(n int) []*candidate {
 			break
 		}
 		if c.state != failed && c.state != overdue && !c.misled() {
+			c.c = l.m.table.better(c.c)
 			out = append(out, c)
 		}
 	}

@@ -203,6 +203,7 @@ func (l *lookup) trusted(c *candidate) bool {
 func (l *lookup) elapsed() time.Duration { return l.m.now.Sub(l.start) }
 
 func (l *lookup) ask(p *path, c *candidate) {
+	c.c = l.m.table.better(c.c)
 	c.state, c.path, c.step = waiting, p, int32(len(l.steps))
 	late, hopeless := l.m.requests.limits(&l.m.cfg.Lookup)
 	if l.want.patient {
@@ -297,17 +298,16 @@ func (l *lookup) newCandidate(c *overlay.Contact, dist uint64, via *candidate) *
 }
 
 // usable is the contact with the addresses that this node can use, given how
-// far away the one is who told of it; nil if that leaves nothing to go by. For
-// those in our own table we know better.
+// far away the one is who told of it; nil if that leaves nothing to go by.
 func (l *lookup) usable(c *overlay.Contact, reach scope.Scope) *overlay.Contact {
-	if e := l.m.table.find(c.ID); e != nil && !e.silent() {
-		return e.c
+	told := scope.ContactWithin(c, reach)
+	if (len(told.Addrs) > 0 || l.m.cfg.Table.Addressless) && l.m.admissible(told) {
+		return told
 	}
-	c = scope.ContactWithin(c, reach)
-	if len(c.Addrs) == 0 && !l.m.cfg.Table.Addressless || !l.m.admissible(c) {
-		return nil
+	if known := l.m.table.better(c); known != c {
+		return known
 	}
-	return c
+	return nil
 }
 
 // rearm sets the alarm to the next moment at which a request becomes late or

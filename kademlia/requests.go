@@ -65,8 +65,9 @@ func (m *Machine) answered(ev overlay.Answer) {
 	case err == nil:
 		m.requests.trip.Observe(m.now.Sub(r.sent))
 		if m.admissible(r.to) {
-			m.table.seen(now, r.to)
-			m.checks.makeRoom(r.to)
+			if !m.table.seen(now, r.to) {
+				m.checks.makeRoom(r.to)
+			}
 		}
 	case errors.Is(err, overlay.ErrRefused) && r.kind == PutValue:
 		// It is alive and does not want this value.

@@ -56,6 +56,15 @@ func (t *table) find(id overlay.ID) *entry {
 	return nil
 }
 
+// better is the contact as we know it ourselves, which is worth more than what
+// others say of it; c itself if it does not answer us, or is not in the table.
+func (t *table) better(c *overlay.Contact) *overlay.Contact {
+	if e := t.find(c.ID); e != nil && !e.silent() {
+		return e.c
+	}
+	return c
+}
+
 // nearDepth is the depth of the smallest subtree around this node that holds at
 // least K contacts which answer; 0 if there are fewer in all.
 func (t *table) nearDepth() int {
@@ -108,41 +117,52 @@ func (t *table) room(d, near int) int {
 	return t.cfg.BucketSize
 }
 
-// seen records a sign of life of c and takes it into the table if it is new and
-// there is room or somebody silent to replace, else into the replacement cache.
-// A contact that brings no addresses keeps those it had.
-func (t *table) seen(now stamp, c *overlay.Contact) {
-	if c.ID == t.self {
-		return
-	}
+// touch records a sign of life of c if it is in the table, and reports whether it
+// is. A contact that brings no addresses keeps those it had.
+func (t *table) touch(now stamp, c *overlay.Contact) bool {
 	b := &t.buckets[t.depthOf(c.ID)]
-	if i := index(b.live, c.ID); i >= 0 {
-		e := b.touch(i)
-		revived := e.silent()
-		e.seen, e.fails, e.tried = now, 0, 0
-		if moved(e.c, c) && t.diverse(c) {
-			e.c, e.scopes = c, scope.SetOf(c.Addrs)
-		}
-		if revived {
-			t.revived, t.measured = true, false
-			t.settle()
-		}
-		return
+	i := index(b.live, c.ID)
+	if i < 0 {
+		return false
 	}
-	if !t.diverse(c) {
-		return
+	e := b.touch(i)
+	revived := e.silent()
+	e.seen, e.fails, e.tried = now, 0, 0
+	if moved(e.c, c) && t.diverse(c) {
+		e.c, e.scopes = c, scope.SetOf(c.Addrs)
 	}
-	e := entryOf(c, now)
+	if revived {
+		t.revived, t.measured = true, false
+		t.settle()
+	}
+	return true
+}
+
+// seen records that c answered and takes it into the table if it is new and
+// there is room or somebody silent to replace, else into the replacement cache. It
+// reports whether c is in the table now.
+func (t *table) seen(now stamp, c *overlay.Contact) bool {
+	switch {
+	case c.ID == t.self:
+		return false
+	case t.touch(now, c):
+		return true
+	case !t.diverse(c):
+		return false
+	}
+	b, e := &t.buckets[t.depthOf(c.ID)], entryOf(c, now)
 	if i := b.worst(); i >= 0 && len(b.live) >= t.cfg.BucketSize {
 		t.left = append(t.left, b.live[i].c)
 		b.live = remove(b.live, i)
 		t.resize(-1)
 		t.add(b, e)
-		return
+		return true
 	}
-	if !t.place(e) {
-		t.buckets[t.depthOf(c.ID)].keepSpare(e, t.cfg.Spares)
+	if t.place(e) {
+		return true
 	}
+	t.buckets[t.depthOf(c.ID)].keepSpare(e, t.cfg.Spares)
+	return false
 }
 
 // moved reports whether b brings other addresses than a has. If not, a goes on
