@@ -31,18 +31,23 @@ func contactsOf(list []*entry) []*overlay.Contact {
 // which this node differs from target, as their contacts agree with target there,
 // in the order of these bits; then the last bucket; then the others, backwards.
 func (t *table) nearest(out []*entry, target overlay.ID, n int, keep func(*entry) bool) []*entry {
-	var room [32]ranked
-	rank := ranking{target: target, head: headOf(target), list: room[:0]}
+	var room [32]ranked // not a field of rank: it would not stay on the stack
+	rank := ranking{target: target, head: headOf(target)}
+	take := func(d int) {
+		for _, x := range rank.of(room[:0], t.buckets[d].live, n-len(out), keep) {
+			out = append(out, x.e)
+		}
+	}
 	differs, last := t.self.Xor(target), len(t.buckets)-1
 	for d := 0; d < last && len(out) < n; d++ {
 		if differs.Bit(d) == 1 {
-			out = rank.of(out, t.buckets[d].live, n, keep)
+			take(d)
 		}
 	}
-	out = rank.of(out, t.buckets[last].live, n, keep)
+	take(last)
 	for d := last - 1; d >= 0 && len(out) < n; d-- {
 		if differs.Bit(d) == 0 {
-			out = rank.of(out, t.buckets[d].live, n, keep)
+			take(d)
 		}
 	}
 	return out
@@ -55,48 +60,51 @@ type ranked struct {
 	e    *entry
 }
 
-// ranking is a list of the entries nearest to a target, nearest first. It is
+// ranking makes lists of the entries nearest to a target, nearest first. They are
 // short, and so kept in order by insertion: that is the inner loop of every answer.
 type ranking struct {
 	target overlay.ID
 	head   uint64 // of target
-	list   []ranked
 }
 
-// of appends to out, which may hold n entries in all, the nearest in a bucket.
-func (r *ranking) of(out []*entry, live []entry, n int, keep func(*entry) bool) []*entry {
-	r.list = r.list[:0]
+// of makes the list of the n nearest in a bucket, which it appends to list, an empty one.
+func (r *ranking) of(list []ranked, live []entry, n int, keep func(*entry) bool) []ranked {
 	for i := range live {
 		if e := &live[i]; keep(e) {
-			r.add(e, n-len(out))
+			list = r.add(list, ranked{e.head ^ r.head, e}, n)
 		}
 	}
-	for i := range r.list {
-		out = append(out, r.list[i].e)
-	}
-	return out
+	return list
 }
 
-// add takes in an entry if it is among the nearest, of which it keeps so many.
-func (r *ranking) add(e *entry, limit int) {
-	x := ranked{e.head ^ r.head, e}
-	if last := len(r.list) - 1; last+1 < limit {
-		r.list = append(r.list, x)
-	} else if last >= 0 && r.before(x, r.list[last]) {
-		r.list[last] = x
-	} else {
-		return
+// add takes x into a list if it is among the n nearest.
+func (r *ranking) add(list []ranked, x ranked, n int) []ranked {
+	last := len(list) - 1
+	if last+1 < n {
+		list = append(list, x)
+		last++
+	} else if last < 0 || !r.before(x, list[last]) {
+		return list
 	}
-	i := len(r.list) - 1
-	for ; i > 0 && r.before(x, r.list[i-1]); i-- {
-		r.list[i] = r.list[i-1]
+	i := last
+	for ; i > 0 && r.before(x, list[i-1]); i-- {
+		list[i] = list[i-1]
 	}
-	r.list[i] = x
+	list[i] = x
+	return list
 }
 
 func (r *ranking) before(a, b ranked) bool {
-	return a.dist < b.dist || a.dist == b.dist && r.target.Closer(a.e.c.ID, b.e.c.ID)
+	if a.dist != b.dist {
+		return a.dist < b.dist
+	}
+	return r.closer(a.e, b.e)
 }
+
+// closer is hardly ever needed; apart from before, it lets that be inlined.
+//
+//go:noinline
+func (r *ranking) closer(a, b *entry) bool { return r.target.Closer(a.c.ID, b.c.ID) }
 
 // sortByDistance sorts contacts by their distance to target.
 func sortByDistance(target overlay.ID, list []*overlay.Contact) {
