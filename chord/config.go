@@ -42,8 +42,9 @@ type RingConfig struct {
 	// negative one turns all upkeep of the ring off, for networks that do not change.
 	Stabilize time.Duration
 	// Quiet is the mean time that they grow to where the successor list seldom
-	// changes: it is no longer than half of the time between two changes. 0 means
-	// three times Stabilize; a negative one means Stabilize.
+	// changes: it is no longer than the time between two changes, and half as long
+	// where the list is no longer than half of Successors. 0 means six times
+	// Stabilize; a negative one means Stabilize.
 	Quiet time.Duration
 	// Eager is the mean time to the next stabilization after one that changed
 	// something. 0 means a fifth of Stabilize; a negative one means Stabilize.
@@ -84,7 +85,7 @@ type FingerConfig struct {
 	// the first node of the interval, as ToN does.
 	Candidates int
 	// Refresh is the mean time between two refreshes of one finger each, drawn
-	// like Ring.Stabilize; it grows to three times as long while few fingers are
+	// like Ring.Stabilize; it grows to four times as long while few fingers are
 	// found dead. 0 means 10 s; a negative one turns it off.
 	Refresh time.Duration
 }
@@ -211,7 +212,7 @@ func (c Config) WithDefaults() Config {
 	if r.Eager < 0 || r.Stabilize < 0 {
 		r.Eager = r.Stabilize
 	}
-	orDefault(&r.Quiet, 3*r.Stabilize)
+	orDefault(&r.Quiet, 6*r.Stabilize)
 	r.Quiet = max(r.Quiet, r.Stabilize)
 	orDefault(&r.Checks, 1)
 	orDefault(&r.SelfLookup, time.Minute)

@@ -28,6 +28,9 @@ const (
 	maxRenewals = 4
 )
 
+// slowest is how many times as long as asked for it may be between two refreshes.
+const slowest = 4
+
 func (f *fingers) start() {
 	m := f.m
 	if f.pace = m.cfg.Fingers.Refresh; f.pace > 0 {
@@ -126,11 +129,11 @@ func (g *fingerSearch) renew(tries int) {
 }
 
 // tune takes into the pace whether a finger lived. It settles where two in seven are
-// dead, which lookups hardly feel, and is no slower than a third of what is asked for.
+// dead, which lookups hardly feel, and is no slower than a quarter of what is asked for.
 func (f *fingers) tune(alive bool) {
 	least := f.m.cfg.Fingers.Refresh
 	if alive {
-		f.pace = min(f.pace*9/8, 3*least)
+		f.pace = min(f.pace*9/8, slowest*least)
 	} else {
 		f.pace = max(f.pace*3/4, least)
 	}

@@ -198,7 +198,7 @@ func (m *Machine) routes(key overlay.ID, asker peer.ID, keep func(*overlay.Conta
 	if g := m.guess(key, keep); g != nil {
 		list = append(list, route{g, false})
 	}
-	for _, c := range m.quickest(key, m.index.preceding(nil, key, 2*maxTries, m.recent(), keep)) {
+	for _, c := range m.quickest(key, m.index.preceding(nil, key, 2*maxTries, m.odds(), keep)) {
 		list = append(list, route{c, false})
 	}
 	return list

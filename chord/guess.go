@@ -24,7 +24,7 @@ const evenGuess = 1.146
 const maxGuesses = 4
 
 // guess is the first node that this one knows at or after the key, if that is
-// likely to be the key's successor; nil otherwise. keep may refuse it.
+// likely to be the key's successor, and to live; nil otherwise. keep may refuse it.
 func (m *Machine) guess(key overlay.ID, keep func(*overlay.Contact) bool) *overlay.Contact {
 	limit, spacing := m.cfg.Lookup.Guess, m.spacing()
 	if limit < 0 || spacing == 0 {
@@ -36,6 +36,9 @@ func (m *Machine) guess(key overlay.ID, keep func(*overlay.Contact) bool) *overl
 	}
 	c := m.index.list[i].c
 	if keep != nil && !keep(c) {
+		return nil
+	}
+	if !m.odds().trusted(&m.index.list[i]) {
 		return nil
 	}
 	if missed := fraction(c.ID.Sub(key)) / spacing * (1 - m.index.known(i, spacing)); missed > limit {

@@ -2,6 +2,7 @@ package chord
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -159,21 +160,46 @@ func (x *index) remove(id overlay.ID) {
 }
 
 // preceding appends up to n contacts that stand strictly between this node and
-// the key, the nearest to the key first; of those that are only cached, none that
-// was not seen since the given time.
-func (x *index) preceding(out []*overlay.Contact, key overlay.ID, n int, since uint32, keep func(*overlay.Contact) bool) []*overlay.Contact {
+// the key, each nearer to the key than the next. Of those that come next it takes
+// the one for which the odds are best; with no odds, the nearest.
+func (x *index) preceding(out []*overlay.Contact, key overlay.ID, n int, o *odds, keep func(*overlay.Contact) bool) []*overlay.Contact {
 	i, _ := x.search(key)
+	at := head(key.Sub(x.self))
 	if key == x.self { // the whole ring is before it
-		i = len(x.list)
+		i, at = len(x.list), math.MaxUint64
 	}
-	for i--; i >= 0 && n > 0; i-- {
-		e := &x.list[i]
-		if (e.seen >= since || e.roles != cached) && (keep == nil || keep(e.c)) {
-			out = append(out, e.c)
-			n--
+	for ; n > 0; n-- {
+		if i = x.favourite(i, at, o, keep); i < 0 {
+			break
 		}
+		out = append(out, x.list[i].c)
 	}
 	return out
+}
+
+// favourite is the best by the odds of the few contacts next before the i-th that can be
+// kept; -1 if there is none. at is the distance of the key.
+func (x *index) favourite(i int, at uint64, o *odds, keep func(*overlay.Contact) bool) int {
+	const few = 8
+	best, least := -1, 0.
+	for seen := 0; i > 0 && seen < few; {
+		i--
+		e := &x.list[i]
+		if keep != nil && !keep(e.c) {
+			continue
+		}
+		if o == nil {
+			return i
+		}
+		if !o.trusted(e) {
+			continue
+		}
+		seen++
+		if cost := o.cost(e, at-x.dist[i]); best < 0 || cost < least {
+			best, least = i, cost
+		}
+	}
+	return best
 }
 
 // logDistance is about 1024 times the binary logarithm of a distance.

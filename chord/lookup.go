@@ -83,7 +83,7 @@ func (l *lookup) begin() {
 	if g := m.guess(l.target, nil); g != nil && len(l.owners) == 0 {
 		l.after(g, nil).guess()
 	}
-	for _, c := range m.index.preceding(nil, l.target, 2*m.cfg.Lookup.Answer, m.recent(), nil) {
+	for _, c := range m.index.preceding(nil, l.target, 2*m.cfg.Lookup.Answer, m.odds(), nil) {
 		l.before(c, nil)
 	}
 	if len(l.list) == 0 && len(l.owners) == 0 {
@@ -168,7 +168,7 @@ func (l *lookup) refill() bool {
 	if l.own || len(l.steps) >= m.cfg.Lookup.MaxRequests {
 		return false
 	}
-	for _, c := range m.index.preceding(nil, l.target, len(m.index.list), 0, nil) {
+	for _, c := range m.index.preceding(nil, l.target, len(m.index.list), nil, nil) {
 		if l.before(c, nil) {
 			return true
 		}

@@ -1,9 +1,13 @@
 package chord
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"ringswap/overlay"
 )
 
 // TestMortality: asked at random ages, contacts with an hour to live in the mean are
@@ -18,7 +22,7 @@ func TestMortality(t *testing.T) {
 			y.observe(age, time.Duration(rng.ExpFloat64()*float64(life)) < age)
 		}
 		// A death is one however long the node had been dead: ages overstate life a little.
-		if got := y.trust(); got < life/4 || got > life/2 {
+		if got := y.trust(); got < life/3 || got > 2*life/3 {
 			t.Errorf("a life of %v is trusted for %v", life, got)
 		}
 	}
@@ -31,5 +35,47 @@ func TestMortality(t *testing.T) {
 	}
 	if got := new(mortality).trust(); got < time.Hour {
 		t.Errorf("before any request, contacts are trusted for %v", got)
+	}
+}
+
+// TestOdds: a lookup goes by the nearest contact if all were heard of at the same time,
+// by one a little farther that was heard of later, by nobody who has been silent for too
+// long, and by successors whenever they were heard of.
+func TestOdds(t *testing.T) {
+	const now = 1_000_000
+	at := func(d uint64) (id overlay.ID) {
+		binary.BigEndian.PutUint64(id[:], d<<32)
+		return id
+	}
+	type known struct {
+		d     uint64
+		age   uint32 // in minutes
+		roles role
+	}
+	for _, c := range []struct {
+		name string
+		list []known
+		want []uint64 // of those before 1000
+	}{
+		{"the nearest", []known{{100, 5, cached}, {900, 5, cached}, {950, 5, finger}}, []uint64{950, 900, 100}},
+		{"a later one", []known{{100, 5, cached}, {900, 1, cached}, {950, 20, cached}}, []uint64{900, 100}},
+		{"not much farther", []known{{100, 1, cached}, {950, 20, cached}}, []uint64{950, 100}},
+		{"too long ago", []known{{100, 5, cached}, {950, 50, cached}}, []uint64{100}},
+		{"a finger in need", []known{{950, 50, finger}}, []uint64{950}},
+		{"successors", []known{{900, 1, cached}, {950, 50, successor}}, []uint64{950, 900}},
+	} {
+		var x index
+		for _, k := range c.list {
+			e := x.put(&overlay.Contact{ID: at(k.d)})
+			e.seen, e.roles = now-60*k.age, k.roles
+		}
+		m := Machine{now: time.Unix(now, 0), deaths: mortality{deaths: 1, silence: 3600}}
+		var got []uint64
+		for _, c := range x.preceding(nil, at(1000), 8, m.odds(), nil) {
+			got = append(got, head(c.ID)>>32)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: by way of %v, want %v", c.name, got, c.want)
+		}
 	}
 }

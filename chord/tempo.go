@@ -51,9 +51,13 @@ func (r *ring) stirred() {
 	}
 }
 
-// rest is the longest mean time between two stabilizations: half of the time
-// between two changes of the successor list.
+// rest is the longest mean time between two stabilizations: that between two changes
+// of the successor list, down to half of it where the list is short. Since a change is
+// told of (tell), what a round finds out by itself is that the first successor has died
+// without a word: one change in many of a long list, which many such deaths do not
+// exhaust; in a small ring everyone counts.
 func (r *ring) rest() time.Duration {
 	t, c := &r.tempo, &r.m.cfg.Ring
-	return max(min(max(t.calm, r.m.now.Sub(t.last))/2, c.Quiet), c.Stabilize)
+	calm := min(max(t.calm, r.m.now.Sub(t.last)), c.Quiet)
+	return max(calm/2, calm*time.Duration(len(r.succ))/time.Duration(c.Successors), c.Stabilize)
 }

@@ -156,7 +156,7 @@ func (c *Churn) report(all []churned) *figure.Report {
 				"that did not answer. Fewer wrong answers, since the owner confirms that it is one, or names a newcomer before it; since a node whose successor " +
 				"leaves tells the next one of itself at once; and since an owner whose answer came too late is asked again if its successor takes it for alive. " +
 				"The interval is that of a Poisson count: with none of 10⁴, up to 3.7 could be expected.",
-			"\"As shipped\" are the defaults: stabilization every 10 to 30 s, base-16 fingers, a cache of up to 1,000 nodes, and a second request beside one that " +
+			"\"As shipped\" are the defaults: stabilization every 10 to 60 s, base-16 fingers, a cache of up to 1,000 nodes, and a second request beside one that " +
 				"is late, so that most timeouts are not waited for and run out after the lookup's end. There are too few of its lookups for a rate of wrong answers.",
 		},
 	}

@@ -144,7 +144,7 @@ func (u *Upkeep) report(all []kept) *figure.Report {
 			fmt.Sprintf("Both overlays with their defaults. Nodes stay for exponentially distributed times and depart without a word, each replaced by a newcomer at "+
 				"once. Every message is encoded and counted at its sender, with 80 bytes for framing, encryption and headers; %d lookup a second among all nodes "+
 				"is in it, too. An answer is right if that node was responsible at any moment of the lookup.", upkeepLookups),
-			"Chord reads its successor's list every 10 to 30 s, the seldomer the quieter its place is, and asks again sooner where something changed, which is what nearly all of its traffic is " +
+			"Chord reads its successor's list every 10 to 60 s, the seldomer the quieter its place is, and asks again sooner where something changed, which is what nearly all of its traffic is " +
 				"when nodes stay for minutes; a list that did not change is not sent again. Kademlia's tables need a lookup for each bucket that nobody used " +
 				"for a while and that is not full of contacts that answer, and otherwise learn from the lookups there are.",
 		},
