@@ -59,8 +59,9 @@ type upstream struct {
 // upWant is a Want that is not yet answered in full.
 type upWant struct {
 	wire.Want
-	opened   bool // off, end and size are set
-	off, end int64
+	opened   bool  // off, end and size are set
+	off, end int64 // what is left of it
+	size     int64 // of its block
 	canceled bool
 }
 

@@ -202,7 +202,8 @@ func (u *upstream) put(ctx context.Context, b []byte) error {
 
 // plan chooses the pieces of the next turn from the front of the queue. It
 // refuses, as control frames, what cannot be served. done says that the stream
-// is finished.
+// is finished. A turn ends with the end of a block, unless that is a small one: the beginning
+// of the next would be of no use to anyone until its own turn comes.
 func (u *upstream) plan(ctx context.Context, root cid.Cid) (pieces []piece, done bool) {
 	room := min(u.turn, u.srv.throttle.Rate().turnBytes(), u.srv.roots.rate(root).turnBytes())
 	for i := 0; ; {
@@ -230,6 +231,9 @@ func (u *upstream) plan(ctx context.Context, root cid.Cid) (pieces []piece, done
 			if off += int64(p.n); p.last {
 				break
 			}
+		}
+		if w.end == w.size && w.size >= firstTurn {
+			return pieces, false
 		}
 	}
 }
@@ -270,7 +274,7 @@ func (u *upstream) open(ctx context.Context, w *upWant) (wire.Reason, bool) {
 	case size > wire.MaxBlock || size < 0:
 		return wire.ReasonTooLarge, false
 	}
-	w.off, w.end = int64(w.Offset), int64(w.Offset+w.Length)
+	w.off, w.end, w.size = int64(w.Offset), int64(w.Offset+w.Length), int64(size)
 	if w.Length == 0 {
 		w.end = int64(size)
 	}

@@ -26,7 +26,7 @@ func Rules() []Rule {
 		}},
 		{"credit", func(b *fair.Book, chunk int, _ *rand.Rand) fair.Choker {
 			c := int64(chunk)
-			return fair.NewCredit(b, fair.CreditConfig{Gift: c, Gifts: 4 * c, SeedGifts: 32 * c, HouseholdGifts: 2 * c, GiftBurst: 8 * c, GiftRate: c / 64, Taste: firstTurn, Tastes: 2 * c})
+			return fair.NewCredit(b, fair.CreditConfig{Gift: c, Gifts: 2 * c, SeedGifts: 32 * c, HouseholdGifts: 2 * c, GiftBurst: 4 * c, GiftRate: c / 64, Taste: firstTurn, Tastes: 2 * c})
 		}},
 	}
 }

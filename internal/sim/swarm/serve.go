@@ -101,7 +101,7 @@ func (w *World) serve(n *node) {
 			bytes, room := 0, min(c.turn, n.turnBytes())
 			for _, r := range c.wants {
 				bytes += min(r.left, room-bytes)
-				if bytes == room {
+				if bytes == room || w.ends(r) {
 					break
 				}
 			}
@@ -126,6 +126,13 @@ func (w *World) serve(n *node) {
 		}
 		w.grant(conns[i], cands[i].Bytes)
 	}
+}
+
+// ends reports whether a turn ends with r: with the end of a chunk that is no small
+// one.
+func (w *World) ends(r *want) bool {
+	size := w.sizeOf(r.chunk)
+	return size >= firstTurn && r.off+r.size == size
 }
 
 // grant sends the next bytes of c's wants.

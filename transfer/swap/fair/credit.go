@@ -17,7 +17,7 @@ type CreditConfig struct {
 	Gift, Taste int64
 	// Gifts bounds the gifts that were not made up for where this node has not
 	// everything yet or got it here, SeedGifts where it had it before, Tastes the tastes, each over all
-	// strangers, in bytes: 4, 32 and 2 MiB. HouseholdGifts bounds gifts and tastes
+	// strangers, in bytes: 2, 32 and 2 MiB. HouseholdGifts bounds gifts and tastes
 	// to one household: 2 MiB. While few wait, Gifts is less: one Gift for every
 	// eight that wait, and one more.
 	Gifts, SeedGifts, Tastes, HouseholdGifts int64
@@ -27,7 +27,7 @@ type CreditConfig struct {
 	// had, at a price that is known.
 	GiftRate, GiftShare int64
 	// GiftBurst is how many bytes of gifts and tastes a node that had everything before
-	// gives although contributors wait, until it has sent everything twice: 8 MiB. After
+	// gives although contributors wait, until it has sent everything twice: 4 MiB. After
 	// that each byte of them makes way for GiftTurn bytes to contributors: 7. A first
 	// holder that let every newcomer in first would stop bringing new chunks to those
 	// who pass them on.
@@ -54,14 +54,14 @@ type CreditConfig struct {
 func (c CreditConfig) withDefaults() CreditConfig {
 	def(&c.Gift, 1<<20)
 	def(&c.Taste, 64<<10)
-	def(&c.Gifts, 4<<20)
+	def(&c.Gifts, 2<<20)
 	def(&c.SeedGifts, 32<<20)
 	def(&c.Tastes, 2<<20)
 	def(&c.HouseholdGifts, 2<<20)
 	def(&c.GiftRate, 16<<10)
 	def(&c.GiftShare, 64)
 	def(&c.Line, 16)
-	def(&c.GiftBurst, 8<<20)
+	def(&c.GiftBurst, 4<<20)
 	def(&c.GiftTurn, 7)
 	if c.Mercy == 0 {
 		c.Mercy = 8

@@ -310,8 +310,8 @@ func TestVouchesAreBounded(t *testing.T) {
 
 // TestVouchedNeverExceedsPower is the bound on what a clique can gain: whatever
 // its members say of each other, the credit of all of them together is no more
-// than the power of those who spoke, so with a node that fetches no more than
-// what they gave it, and with a seed no more than what it sent them, and none once
+// than the power of those who spoke, so with a node that fetches or did no more than
+// what they gave it, and with one that had everything no more than what it sent them, and none once
 // each had everything from it.
 func TestVouchedNeverExceedsPower(t *testing.T) {
 	for seed := range uint64(200) {
@@ -345,6 +345,27 @@ func TestVouchedNeverExceedsPower(t *testing.T) {
 		if credit > power {
 			t.Errorf("seed %d: credit %d of power %d", seed, credit, power)
 		}
+	}
+}
+
+// TestFinishedNodeBelievesThoseWhoGave: once it has everything, a node that got it
+// here still believes those that gave to it, and nobody because of what they took.
+func TestFinishedNodeBelievesThoseWhoGave(t *testing.T) {
+	b := NewBook(0)
+	b.Join(root, 1<<30, false)
+	b.Received(root, "giver", 1<<20)
+	b.Join(root, 1<<30, true)
+	b.Sent(root, "taker", 1<<20)
+	for by, p := range map[peer.ID]peer.ID{"giver": "friend", "taker": "accomplice"} {
+		if err := b.Vouch(start, p, Vouch{Root: root, By: by, For: p, Bytes: 1 << 20, At: start}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Credit(root, "friend"); got != 1<<20 {
+		t.Errorf("whom a giver vouches for has %d bytes of credit", got)
+	}
+	if got := b.Credit(root, "accomplice"); got != 0 {
+		t.Errorf("whom a taker vouches for has %d bytes of credit", got)
 	}
 }
 

@@ -101,7 +101,8 @@ func (s *Swarm) plausible(now time.Time, bytes int64, at time.Time) error {
 // other what it cannot see itself.
 //
 // It takes a member's word for no more than the member's power. With a node that
-// still fetches, that is what the member gave to it. A seed gets nothing back, so
+// fetches, or did, that is what the member gave to it. One that had everything
+// before got nothing from anybody, so
 // it takes the word of those whom it gave to, for as many bytes, but together
 // with these for no more than the whole content: who has received that much has
 // nothing left to receive. (Of a root whose size is not known the latter does not
@@ -235,9 +236,10 @@ func (s *Swarm) vouch(v Vouch) error {
 func (s *Swarm) power(m *member) int64 {
 	p := max(m.got, 0)
 	switch {
-	case s.complete && s.size > 0:
+	case !s.Origin():
+	case s.size > 0:
 		p += max(min(m.given, s.size-m.given), 0)
-	case s.complete:
+	default:
 		p += max(m.given, 0)
 	}
 	return p
