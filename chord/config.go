@@ -85,7 +85,7 @@ type FingerConfig struct {
 	// the first node of the interval, as ToN does.
 	Candidates int
 	// Refresh is the mean time between two refreshes of one finger each, drawn
-	// like Ring.Stabilize; it grows to four times as long while few fingers are
+	// like Ring.Stabilize; it grows to eight times as long while few fingers are
 	// found dead. 0 means 10 s; a negative one turns it off.
 	Refresh time.Duration
 }

@@ -29,7 +29,7 @@ const (
 )
 
 // slowest is how many times as long as asked for it may be between two refreshes.
-const slowest = 4
+const slowest = 8
 
 func (f *fingers) start() {
 	m := f.m
@@ -129,7 +129,7 @@ func (g *fingerSearch) renew(tries int) {
 }
 
 // tune takes into the pace whether a finger lived. It settles where two in seven are
-// dead, which lookups hardly feel, and is no slower than a quarter of what is asked for.
+// dead, which lookups hardly feel, and is no slower than an eighth of what is asked for.
 func (f *fingers) tune(alive bool) {
 	least := f.m.cfg.Fingers.Refresh
 	if alive {
