@@ -73,11 +73,15 @@ func TestMembersHearOfEachOther(t *testing.T) {
 	}
 	for i, n := range nodes {
 		other := nodes[1-i].net.host.ID().String()
+		var sw Swarm
 		for met := false; !met; {
 			if !pause(ctx, 20*time.Millisecond) {
-				t.Fatalf("node %d does not meet the other", i)
+				t.Fatalf("node %d does not meet the other, but %+v", i, sw.Peers)
 			}
-			sw, err := n.Swarm(ctx, SwarmRequest{Ref: shared.Cid})
+			now, err := n.Swarm(ctx, SwarmRequest{Ref: shared.Cid})
+			if err == nil {
+				sw = now
+			}
 			met = err == nil && slices.ContainsFunc(sw.Peers, func(p SwarmPeer) bool {
 				return p.ID == other && p.State == swap.PeerConnected.String() && p.Source == sourceSwarm
 			})

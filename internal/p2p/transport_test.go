@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
@@ -190,8 +191,19 @@ func TestRequestSaysWhoAsks(t *testing.T) {
 		got <- in
 		return []byte{}, nil
 	}, TransportConfig{})
+	identified, err := srv.host.EventBus().Subscribe(new(event.EvtPeerIdentificationCompleted))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = identified.Close() }()
 	if err := client.host.Connect(within(t, 10*time.Second), to.AddrInfo()); err != nil {
 		t.Fatal(err)
+	}
+	// What the client says of itself now must not come after what it says later.
+	select {
+	case <-identified.Out():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server did not identify the client")
 	}
 	ask := func() overlay.Request {
 		t.Helper()
