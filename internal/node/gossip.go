@@ -43,11 +43,13 @@ func (g *gossip) serves(s *swap.Server) {
 }
 
 // How a transfer tries whom it heard of: tryAtOnce every gossipLook, until
-// enoughPeers are connected or are being tried.
+// enoughPeers are connected or are being tried. A member that the transfer has given
+// up although it is still here, and asks for blocks, is tried anew after tryAnew.
 const (
 	gossipLook  = 250 * time.Millisecond
 	tryAtOnce   = 4
 	enoughPeers = 32
+	tryAnew     = time.Minute
 )
 
 // Heard implements swap.Gossip. A node that fetches nothing of a root has no use
@@ -155,48 +157,78 @@ func remoteAddr(h host.Host, id peer.ID) (at ma.Multiaddr) {
 // the root have, or will have, some of it, and those who were named may be there.
 // It returns when ctx ends.
 func (g *gossip) follow(ctx context.Context, root cid.Cid, s *swap.Session) {
-	tried := make(map[peer.ID]bool)
+	f := follower{root: root, session: s, tried: make(map[peer.ID]bool), again: make(map[peer.ID]time.Time)}
 	for pause(ctx, gossipLook) {
 		peers := s.Peers()
-		for _, id := range g.judge(peers, root, tried) {
+		for _, id := range g.judge(peers, &f) {
 			s.Forget(id)
 		}
-		for _, p := range g.next(root, s.State(), tried) {
-			if !slices.ContainsFunc(peers, func(known swap.PeerStats) bool { return known.ID == p.ID }) {
-				s.AddPeer(p, sourceSwarm)
+		here, named := g.next(root, s.State(), f.tried)
+		for _, id := range here {
+			if f.wants(time.Now(), id, peers) {
+				s.AddPeer(peer.AddrInfo{ID: id}, sourceSwarm) // connected: no address is needed
 			}
+		}
+		for _, p := range named { // who is known and was given up is tried at the new addresses
+			s.AddPeer(p, sourceSwarm)
 		}
 	}
 }
 
-// next is whom a transfer should try now, beside those that it knows. Those who were
-// named are added to tried.
-func (g *gossip) next(root cid.Cid, s swap.SessionState, tried map[peer.ID]bool) (out []peer.AddrInfo) {
+// follower is a transfer that uses the members of its swarm.
+type follower struct {
+	root    cid.Cid
+	session *swap.Session
+	tried   map[peer.ID]bool      // who was named and is being tried
+	again   map[peer.ID]time.Time // when to try those who were given up
+}
+
+// wants reports whether to try a member that is here now: one that the transfer does
+// not know, or has given up for long enough.
+func (f *follower) wants(now time.Time, id peer.ID, peers []swap.PeerStats) bool {
+	i := slices.IndexFunc(peers, func(known swap.PeerStats) bool { return known.ID == id })
+	switch {
+	case i < 0:
+		return true
+	case peers[i].Status != swap.PeerFailed:
+		delete(f.again, id)
+		return false
+	}
+	switch at, waits := f.again[id]; {
+	case !waits:
+		f.again[id] = now.Add(tryAnew)
+	case now.After(at):
+		delete(f.again, id)
+		return true
+	}
+	return false
+}
+
+// next is whom a transfer should try now: who is here, and some of those that were
+// named. The latter are added to tried.
+func (g *gossip) next(root cid.Cid, s swap.SessionState, tried map[peer.ID]bool) (here []peer.ID, named []peer.AddrInfo) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := g.swarm(root)
 	if m == nil {
-		return nil
-	}
-	for _, id := range m.Here() {
-		out = append(out, peer.AddrInfo{ID: id}) // connected: no address is needed
+		return nil, nil
 	}
 	if s.Connected+s.Trying < enoughPeers {
-		for _, p := range m.Try(time.Now(), tryAtOnce) {
-			tried[p.ID] = true
-			out = append(out, p)
-		}
+		named = m.Try(time.Now(), tryAtOnce)
 	}
-	return out
+	for _, p := range named {
+		tried[p.ID] = true
+	}
+	return m.Here(), named
 }
 
 // judge looks what became of those who were tried, and returns those who are out of
-// reach: a stranger's word is worth one attempt. That somebody is there, his presence
-// says.
-func (g *gossip) judge(peers []swap.PeerStats, root cid.Cid, tried map[peer.ID]bool) (gone []peer.ID) {
+// reach: they are forgotten, and how often a stranger's word is worth another attempt
+// is for package members to say. That somebody is there, his presence says.
+func (g *gossip) judge(peers []swap.PeerStats, f *follower) (gone []peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	m := g.swarms[root]
+	m, tried := g.swarms[f.root], f.tried
 	for _, p := range peers {
 		if !tried[p.ID] {
 			continue
@@ -210,7 +242,7 @@ func (g *gossip) judge(peers []swap.PeerStats, root cid.Cid, tried map[peer.ID]b
 				gone = append(gone, p.ID)
 			}
 			if m != nil {
-				m.Failed(p.ID)
+				m.Failed(time.Now(), p.ID)
 			}
 		}
 	}

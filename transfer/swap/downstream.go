@@ -108,7 +108,7 @@ func (p *downstream) again(err error) bool {
 		return false
 	}
 	p.status = PeerWaiting
-	wait := min(s.cfg.Backoff<<(p.fails-1), time.Minute)
+	wait := about(min(s.cfg.Backoff<<(p.fails-1), time.Minute)) // not in step with a peer that dials this one
 	if len(s.queue) > 0 {
 		wait = min(wait, time.Second)
 	}
@@ -197,7 +197,7 @@ func (p *downstream) use(ctx context.Context, cancel context.CancelFunc, st netw
 	p.wrote = make(chan struct{}, 1)
 	p.outbox = wire.Hello{Version: wire.Version, Features: s.features(), Root: s.root}.Append(nil)
 	p.both, p.choke, p.hears = 0, nil, newHearing()
-	p.told = told{members: began.Add(gossipFirst)}
+	p.told = told{members: began.Add(about(gossipFirst))}
 	signal(p.wrote)
 	s.mu.Unlock()
 

@@ -1,6 +1,7 @@
 package swap
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"ringswap/transfer/swap/wire"
@@ -19,7 +20,7 @@ type Gossip interface {
 	// [GossipInterval] for each stream. It must copy what it keeps of the slice.
 	Heard(root cid.Cid, from peer.ID, members []peer.AddrInfo)
 	// Tell returns whom to name to the peer to; none if it is empty. It is called
-	// a moment after a stream was opened and twice a minute from then on.
+	// a moment after a stream was opened and about twice a minute from then on.
 	Tell(root cid.Cid, to peer.ID) []peer.AddrInfo
 }
 
@@ -27,10 +28,15 @@ type Gossip interface {
 // stream that are listened to.
 const GossipInterval = 10 * time.Second
 
+// When members are named on a stream, each about: those who were told of each other
+// at one moment would dial each other at one moment.
 const (
 	gossipFirst = 250 * time.Millisecond
 	gossipEvery = 30 * time.Second
 )
+
+// about draws a time that is up to a quarter shorter or longer than d.
+func about(d time.Duration) time.Duration { return d - d/4 + rand.N(d/2+1) }
 
 // infos are the members of a frame.
 func infos(m wire.Peers) []peer.AddrInfo {

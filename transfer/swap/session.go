@@ -46,8 +46,9 @@ type SessionConfig struct {
 	// quarter of it for a peer that has shown it can do better.
 	Stall time.Duration
 	// Backoff is the first wait before a lost peer is tried again: 500 ms,
-	// doubling up to a minute. After MaxAttempts failures in a row, 8, a peer is
-	// given up until it is added again.
+	// doubling up to a minute, each up to a quarter shorter or longer at random.
+	// After MaxAttempts failures in a row, 8, a peer is given up until it is added
+	// again.
 	Backoff     time.Duration
 	MaxAttempts int
 	// NoProviders ends a fetch with ErrNoProviders when for so long nobody was

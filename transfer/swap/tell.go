@@ -116,7 +116,7 @@ func (p *downstream) mayName(now time.Time) bool {
 	if now.Before(p.told.members) {
 		return false
 	}
-	p.told.members = now.Add(gossipEvery)
+	p.told.members = now.Add(about(gossipEvery))
 	return true
 }
 

@@ -32,7 +32,7 @@ func (u *upstream) newNews() *news {
 	root, both := u.root, u.both
 	u.mu.Unlock()
 	n.root, n.whole = root, both&wire.FeatureOrder != 0
-	n.gossip = time.NewTimer(gossipFirst)
+	n.gossip = time.NewTimer(about(gossipFirst))
 	if both&wire.FeaturePeers == 0 {
 		n.gossip.Stop()
 	}
@@ -49,7 +49,7 @@ func (n *news) close() {
 
 // tell tells the peer of other members.
 func (n *news) tell(ctx context.Context) error {
-	n.gossip.Reset(gossipEvery)
+	n.gossip.Reset(about(gossipEvery))
 	if members := n.u.srv.cfg.Gossip.Tell(n.root, n.u.peer); len(members) > 0 {
 		return n.u.put(ctx, wire.NewPeers(members).Append(nil))
 	}

@@ -31,8 +31,19 @@ type Config struct {
 	// addresses, a /24 of IPv4 or a /48 of IPv6: 4.
 	MaxInNet int
 	// Retry is how long a named node counts against these bounds, and is not
-	// named anew, after it was given out to be tried: 10 minutes.
-	Retry time.Duration
+	// named anew, after it was first given out to be tried: 10 minutes. Until then
+	// it is given out Attempts times, 3: again after Pause, 10 s, and then after
+	// three times as long as the time before; each of these waits is up to a half
+	// shorter, at random, if the node has a higher peer ID than this one, and else up
+	// to a half longer.
+	Retry, Pause time.Duration
+	Attempts     int
+	// Yield is how long this node leaves it to a node of a lower peer ID to connect
+	// first, once it was named: 1 s, and up to as long again at random.
+	Yield time.Duration
+	// Retell is after how long a node is told again of one that is still here, in
+	// case it did not come to know it by then: 15 minutes.
+	Retell time.Duration
 	// Patience is how many more of those that a node named may turn out to be
 	// out of reach than were met, before it is not believed any more: 8.
 	Patience int
@@ -47,6 +58,10 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxByNamer, 32)
 	def(&c.MaxInNet, 4)
 	def(&c.Retry, 10*time.Minute)
+	def(&c.Pause, 10*time.Second)
+	def(&c.Attempts, 3)
+	def(&c.Yield, time.Second)
+	def(&c.Retell, 15*time.Minute)
 	def(&c.Patience, 8)
 	return c
 }
@@ -64,9 +79,9 @@ func (c Config) Validate() error {
 	switch c = c.withDefaults(); {
 	case c.Self == "" || c.Rand == nil:
 		return errors.New("members: Self and Rand are required")
-	case c.Every < 0 || c.Sooner < 0 || c.Retry < 0:
+	case c.Every < 0 || c.Sooner < 0 || c.Retry < 0 || c.Pause < 0 || c.Yield < 0 || c.Retell < 0:
 		return errors.New("members: a time is negative")
-	case c.MaxTold < 1 || c.MaxNamed < 1 || c.MaxNamers < 1 || c.MaxByNamer < 1 || c.MaxInNet < 1 || c.Patience < 1:
+	case c.MaxTold < 1 || c.MaxNamed < 1 || c.MaxNamers < 1 || c.MaxByNamer < 1 || c.MaxInNet < 1 || c.Attempts < 1 || c.Patience < 1:
 		return errors.New("members: a bound is negative")
 	}
 	return nil

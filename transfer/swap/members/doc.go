@@ -9,5 +9,12 @@
 // to; and however many names come, a net and a namer make this node try only a
 // few, so that a swarm cannot be turned against a third party.
 //
+// Two members are often told of each other at the same moment. If both then dial at
+// once, from the ports at which they listen, TCP makes one connection of the two on
+// which both take the other for the server, and both fail: for as long as a
+// signal takes from one to the other they must not. So the one with the higher peer
+// ID lets the other go first, and whoever is not reached is tried again, by the one
+// with the lower peer ID first.
+//
 // Start reading at [Members].
 package members

@@ -42,18 +42,25 @@ type Members struct {
 // present is a member that is here.
 type present struct {
 	Member
-	addrs []ma.Multiaddr // where it can be reached, as far as that is known
-	told  map[peer.ID]bool
-	next  time.Time // when it may be told again
+	addrs []ma.Multiaddr        // where it can be reached, as far as that is known
+	told  map[peer.ID]time.Time // when it was told of whom
+	next  time.Time             // when it may be told again
 }
 
 // candidate is a node that was named and is not here.
 type candidate struct {
-	info  peer.AddrInfo
-	by    peer.ID
-	nets  []net
-	tried time.Time // when it was given out; zero: not yet
+	info   peer.AddrInfo
+	by     peer.ID
+	nets   []net
+	first  time.Time // when it was given out for the first time; zero: not yet
+	next   time.Time // the earliest for the next time
+	tries  int
+	trying bool // it is given out, and what came of that was not said yet
+	blamed bool // it was out of reach, and its namer is believed the less for that
 }
+
+// tried reports whether it was ever given out.
+func (c *candidate) tried() bool { return c.tries > 0 }
 
 // namer is what came of the words of a node.
 type namer struct {
@@ -77,14 +84,12 @@ func (m *Members) Join(now time.Time, n Member) {
 		return
 	}
 	if i := m.candidate(n.ID); i >= 0 {
-		if s := m.namer(m.named[i].by); s != nil && !m.named[i].tried.IsZero() {
-			s.met++
-		}
+		m.named[i].met(m.namer(m.named[i].by))
 		m.named = slices.Delete(m.named, i, i+1)
 	}
 	p := m.present(n.ID)
 	if p == nil {
-		p = &present{next: now, told: make(map[peer.ID]bool)}
+		p = &present{next: now, told: make(map[peer.ID]time.Time)}
 		m.here = append(m.here, p)
 	}
 	p.Member, p.addrs = n, proven(n.Claimed, n.Remote)
@@ -103,14 +108,15 @@ func (m *Members) Leave(id peer.ID) {
 // Count returns how many members are here, and how many are only named.
 func (m *Members) Count() (here, named int) { return len(m.here), len(m.named) }
 
-// Tell returns whom to name to a member now: those of whom it was not told yet and
-// whom it can reach, some at a time, in random order; none if it is too early.
+// Tell returns whom to name to a member now: those of whom it was not told, or long
+// ago, and whom it can reach, some at a time, in random order; none if it is too
+// early.
 func (m *Members) Tell(now time.Time, to peer.ID) []peer.AddrInfo {
 	p := m.present(to)
 	if p == nil || now.Before(p.next) {
 		return nil
 	}
-	news := m.news(p)
+	news := m.news(now, p)
 	if len(news) > 0 {
 		p.next = now.Add(m.cfg.Every)
 	}
@@ -118,18 +124,21 @@ func (m *Members) Tell(now time.Time, to peer.ID) []peer.AddrInfo {
 }
 
 // news is whom a member is told of next.
-func (m *Members) news(to *present) (news []peer.AddrInfo) {
+func (m *Members) news(now time.Time, to *present) (news []peer.AddrInfo) {
 	asker := scope.OfAsker(to.Remote)
 	for _, i := range m.cfg.Rand.Perm(len(m.here)) {
 		p := m.here[i]
-		if p == to || to.told[p.ID] || p.Complete && to.Complete {
+		if p == to || p.Complete && to.Complete {
+			continue
+		}
+		if at, told := to.told[p.ID]; told && now.Sub(at) < m.cfg.Retell {
 			continue
 		}
 		addrs := scope.Within(p.addrs, asker)
 		if len(addrs) == 0 {
 			continue
 		}
-		to.told[p.ID] = true
+		to.told[p.ID] = now
 		news = append(news, peer.AddrInfo{ID: p.ID, Addrs: slices.Clone(addrs)})
 		if len(news) == m.cfg.MaxTold {
 			break
