@@ -1,7 +1,6 @@
 package swap
 
 import (
-	"crypto/sha256"
 	"math/bits"
 	"slices"
 	"sync"
@@ -25,6 +24,7 @@ type inbox struct {
 	full     []*arrival            // those that are complete, for the workers
 	work     *sync.Cond            // full has something, or the session closes
 	buffers  bufferPool
+	claims   int // in the evidence of all arrivals
 }
 
 // arrival is what has come of an active block.
@@ -34,19 +34,8 @@ type arrival struct {
 	cid   cid.Cid
 	parts []part
 	busy  bool // a worker reads the parts
-	// bad remembers who gave what of copies that did not match, until a good
-	// copy shows who lied.
-	bad []badPart
+	bad   evidence
 }
-
-type badPart struct {
-	from   peer.ID
-	off, n int
-	sum    [sha256.Size]byte
-}
-
-// maxBad bounds what is remembered of bad copies of one block.
-const maxBad = 256
 
 // put adds a part; its buffer belongs to the arrival from now on.
 func (v *arrival) put(p part) { v.parts = append(v.parts, p) }
@@ -86,31 +75,6 @@ func (v *arrival) fill(b []byte) {
 	for _, p := range v.parts {
 		copy(b[p.off:], p.data)
 	}
-}
-
-// blame remembers the parts of a copy that did not match.
-func (v *arrival) blame() {
-	for _, p := range v.parts {
-		if len(v.bad) < maxBad {
-			v.bad = append(v.bad, badPart{from: p.from, off: p.off, n: len(p.data), sum: sha256.Sum256(p.data)})
-		}
-	}
-}
-
-// liars returns who gave parts of bad copies that differ from the good one, and
-// how many bytes.
-func (v *arrival) liars(good []byte) map[peer.ID]int {
-	var ids map[peer.ID]int
-	for _, b := range v.bad {
-		if b.off+b.n <= len(good) && sha256.Sum256(good[b.off:b.off+b.n]) == b.sum {
-			continue
-		}
-		if ids == nil {
-			ids = make(map[peer.ID]int)
-		}
-		ids[b.from] += b.n
-	}
-	return ids
 }
 
 // only returns who gave all the parts, and how many bytes; 0 if several did.

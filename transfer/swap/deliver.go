@@ -16,6 +16,12 @@ func (s *Session) arrival(key pick.Key) *arrival {
 	return v
 }
 
+// forget takes an arrival that is settled, or given up, off the books.
+func (in *inbox) forget(v *arrival) {
+	delete(in.arrivals, v.key)
+	in.claims -= len(v.bad)
+}
+
 // deliver is a worker: it verifies full blocks and hands them over.
 func (s *Session) deliver() {
 	defer s.wg.Done()
@@ -47,16 +53,20 @@ func (s *Session) deliver() {
 // or finds out who lied. s.mu is held, but not while the work is done.
 func (s *Session) verify(v *arrival) bool {
 	data, several := v.join(&s.in.buffers), len(v.parts) > 1
+	room := maxAllClaims - s.in.claims
 	v.busy = true
 	s.mu.Unlock()
 	if several {
 		v.fill(data)
 	}
 	err := blockhash.Verify(v.cid, data)
-	if err != nil {
-		v.blame()
+	var claims evidence
+	var liars []liar
+	if err == nil {
+		liars = v.bad.liars(data)
+	} else if several {
+		claims = v.bad.claimsOf(v.parts, room)
 	}
-	liars := v.liars(data)
 	s.mu.Lock()
 	v.busy = false
 
@@ -71,6 +81,8 @@ func (s *Session) verify(v *arrival) bool {
 			v.discard(-1, &s.in.buffers)
 			return false
 		}
+		v.bad = append(v.bad, claims...)
+		s.in.claims += len(claims)
 		s.picker.Failed(v.key)
 		s.pump() // which discards the parts
 		return false
@@ -80,9 +92,9 @@ func (s *Session) verify(v *arrival) bool {
 		v.discard(-1, &s.in.buffers)
 		v.put(part{data: data})
 	}
-	for id, n := range liars {
-		s.cfg.Ledger.revoke(s.root, id, int64(n))
-		s.picker.Ban(id, "sent part of a block that did not match its CID")
+	for _, l := range liars {
+		s.cfg.Ledger.revoke(s.root, l.id, int64(l.bytes))
+		s.picker.Ban(l.id, "sent part of a block that did not match its CID")
 	}
 	if v.job.ended {
 		v.discard(-1, &s.in.buffers)
@@ -133,7 +145,7 @@ func (s *Session) give(v *arrival) {
 	if j.ended {
 		return
 	}
-	delete(s.in.arrivals, v.key)
+	s.in.forget(v)
 	s.picker.Settled(v.key)
 	j.finished++
 	if err != nil || j.finished == j.todo.Count() {

@@ -26,7 +26,9 @@ func (p *downstream) read(ctx context.Context, st network.Stream, began time.Tim
 	}
 	rtt := time.Since(began)
 	p.s.step(func(k *pick.Picker, now time.Time) {
-		p.rtt = rtt
+		if p.rtt = rtt; p.banned {
+			return
+		}
 		p.status = PeerConnected
 		k.AddPeer(now, p.id, rtt)
 	})

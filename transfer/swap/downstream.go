@@ -120,7 +120,7 @@ func (p *downstream) again(err error) bool {
 		timer.Stop()
 	}
 	s.mu.Lock()
-	if s.closed || p.forgotten() {
+	if s.closed || p.banned || p.forgotten() {
 		p.started = false
 		return false
 	}
@@ -141,7 +141,7 @@ func (p *downstream) attempt() error {
 	defer cancel()
 	s := p.s
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || p.banned || p.forgotten() { // since again looked, or while it waited for a place
 		s.mu.Unlock()
 		return ErrClosed
 	}

@@ -1,5 +1,7 @@
 package swap
 
+import "github.com/libp2p/go-libp2p/core/peer"
+
 // Held is how many bytes of memory the session's blocks take: those that are under
 // way, being verified or being delivered; and how many its idle buffers.
 func (s *Session) Held() (used, idle int) {
@@ -16,4 +18,10 @@ func (s *Session) Held() (used, idle int) {
 		}
 	}
 	return used, s.in.buffers.bytes
+}
+
+// Attempt opens a stream to a peer that s may know nothing of, as the goroutine of one
+// does that was forgotten just before.
+func (s *Session) Attempt(info peer.AddrInfo) error {
+	return (&downstream{s: s, id: info.ID, info: info}).attempt()
 }

@@ -162,7 +162,7 @@ func (s *Session) endJob(j *job, err error) {
 		if key.Job != j.id {
 			continue
 		}
-		delete(s.in.arrivals, key)
+		s.in.forget(v)
 		if !v.busy { // else the worker frees it
 			v.discard(-1, &s.in.buffers)
 		}

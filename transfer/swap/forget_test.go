@@ -1,6 +1,7 @@
 package swap_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -43,4 +44,18 @@ func TestForget(t *testing.T) {
 	until(t, func() bool { st, _ := status(h.ID()); return st == swap.PeerConnected })
 	s.Forget(h.ID())
 	swaptest.Collect(swaptest.Context(t, time.Minute), t, s, f, swap.Rarest)
+}
+
+// A peer that is forgotten at the moment in which it is tried again is not.
+func TestForgetWhileTrying(t *testing.T) {
+	swaptest.Leaks(t)
+	f := swaptest.NewContent(5, 2, 1<<20)
+	h, _ := swaptest.Serve(t, swaptest.Seed(f), swap.ServerConfig{})
+	s := session(t, swaptest.Host(t), f.Root, swap.SessionConfig{})
+	if err := s.Attempt(swaptest.Info(h)); !errors.Is(err, swap.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+	if n := s.State().Received; n != 0 {
+		t.Errorf("%d bytes came", n)
+	}
 }

@@ -171,6 +171,16 @@ func (s *Session) Forget(id peer.ID) {
 	s.queue = slices.DeleteFunc(s.queue, func(q *downstream) bool { return q == p })
 }
 
+// outlaw makes the entry of a peer that is banned after it was forgotten, so that it
+// is not let in again. If there is no room for it, it is only forgotten.
+func (s *Session) outlaw(id peer.ID) *downstream {
+	p := &downstream{s: s, id: id, info: peer.AddrInfo{ID: id}}
+	if len(s.peers) < 9*s.cfg.MaxPeers || s.forgetFailed() {
+		s.peers[id] = p
+	}
+	return p
+}
+
 // forgetFailed makes room by forgetting a peer that was given up.
 func (s *Session) forgetFailed() bool {
 	for id, p := range s.peers {

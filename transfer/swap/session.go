@@ -248,6 +248,9 @@ func (s *Session) perform(a pick.Action) {
 			v.discard(a.Off, &s.in.buffers)
 		}
 	case pick.Ban:
+		if p == nil {
+			p = s.outlaw(a.Peer)
+		}
 		p.ban(a.Reason)
 	case pick.Drop:
 		p.drop(a.Reason)

@@ -10,7 +10,7 @@ import (
 // choose finds the free segment that p should work on next, or nil. It may make
 // a block active or take a segment from a slower peer.
 func (k *Picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
-	if b, i := k.unfinished(p, func(b *pickBlock, s segment) bool {
+	if b, i := k.unfinished(now, p, func(b *pickBlock, s segment) bool {
 		return b.job.order == Sequential || b.orphan || s.peer == p
 	}); b != nil {
 		return b, i
@@ -23,7 +23,7 @@ func (k *Picker) choose(now time.Time, p *pickPeer) (*pickBlock, int) {
 	if b := k.fresh(p); b != nil {
 		return b, 0
 	}
-	if b, i := k.unfinished(p, func(*pickBlock, segment) bool { return true }); b != nil {
+	if b, i := k.unfinished(now, p, func(*pickBlock, segment) bool { return true }); b != nil {
 		return b, i
 	}
 	return k.takeOver(now, p)
@@ -34,7 +34,7 @@ func (k *Picker) inOrder() bool {
 }
 
 // unfinished returns the first free segment that p may fill and that fits.
-func (k *Picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
+func (k *Picker) unfinished(now time.Time, p *pickPeer, fits func(*pickBlock, segment) bool) (*pickBlock, int) {
 	for _, b := range k.active {
 		if b.full {
 			continue
@@ -43,7 +43,7 @@ func (k *Picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*
 			if b.segs[i].state != segFree || !fits(b, b.segs[i]) {
 				continue
 			}
-			if !k.mayServe(p, b) {
+			if !k.mayServe(now, p, b) {
 				break
 			}
 			return b, i
@@ -53,18 +53,8 @@ func (k *Picker) unfinished(p *pickPeer, fits func(*pickBlock, segment) bool) (*
 }
 
 // mayServe reports whether p may be asked for bytes of b.
-func (k *Picker) mayServe(p *pickPeer, b *pickBlock) bool {
-	if !p.has(b.job, b.key.Index) {
-		return false
-	}
-	if b.solo {
-		for _, s := range b.segs {
-			if s.state != segFree && s.peer != p {
-				return false
-			}
-		}
-	}
-	return true
+func (k *Picker) mayServe(now time.Time, p *pickPeer, b *pickBlock) bool {
+	return p.has(b.job, b.key.Index) && (b.trial == nil || k.mayTry(now, p, b))
 }
 
 // fresh starts the block that p should begin next, or returns nil.
@@ -208,8 +198,15 @@ func (k *Picker) takeOver(now time.Time, p *pickPeer) (*pickBlock, int) {
 			if p.mutely && p.got == 0 && k.provenFor(now, r, o) {
 				continue
 			}
+			rest := r.left()
+			if t := r.blk.trial; t != nil {
+				if t.tried[p.id] > 0 {
+					continue
+				}
+				rest = r.blk.size // what one gave is of no use to another
+			}
 			theirs := eta(ahead, rate)
-			ours := p.rtt + eta(p.asked+r.left(), speed)
+			ours := p.rtt + eta(p.asked+rest, speed)
 			if g := theirs - takeOverFactor*ours; g > depth && g > gain {
 				from, best, gain = o, r, g
 			}

@@ -21,5 +21,6 @@
 //   - calls Next after each of these, and again at [Picker.Deadline].
 //
 // Start reading at [Picker.Next]; choose.go is how a range is chosen, peer.go
-// what is known of a peer, wait.go what is done while one lets this one wait, events.go what follows from what happened.
+// what is known of a peer, wait.go what is done while one lets this one
+// wait, trial.go how liars are found, events.go what follows from what happened.
 package pick

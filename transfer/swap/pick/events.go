@@ -37,7 +37,7 @@ func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	p.heard, p.refusals = now, 0
 	p.gives(now)
 	if r.standing {
-		k.adopt(p, r)
+		k.adopt(now, p, r)
 	}
 	return !r.lost, p.wantsMore(now)
 }
@@ -98,6 +98,7 @@ func (k *Picker) Refused(now time.Time, id peer.ID, req uint64, reason wire.Reas
 		return
 	default:
 		p.deny(now, r.key)
+		k.endTrials(p)
 		if p.refusals++; p.refusals < 8 {
 			return
 		}
@@ -118,10 +119,6 @@ func (k *Picker) lose(p *pickPeer, r *pickReq) {
 	}
 	s := b.segs[i]
 	b.orphan = true
-	if b.solo { // the next one has to give all of it
-		k.restart(b)
-		return
-	}
 	if r.n == 0 || r.got < minKeep {
 		b.segs[i] = segment{off: s.off, n: s.n, peer: p}
 		return
@@ -138,19 +135,8 @@ func (k *Picker) lose(p *pickPeer, r *pickReq) {
 func (k *Picker) restart(b *pickBlock) {
 	k.abandon(b)
 	b.size = b.job.sizes[b.key.Index]
-	b.segs, b.full = []segment{{n: b.size}}, false
+	b.segs, b.full, b.orphan = []segment{{n: b.size}}, false, true
 	k.acts = append(k.acts, Action{Kind: Discard, Key: b.key, Off: -1})
-}
-
-// releaseSolo frees the blocks that p alone was to give and now cannot.
-func (k *Picker) releaseSolo(p *pickPeer) {
-	for _, b := range k.active {
-		if b.solo && !b.full && !p.has(b.job, b.key.Index) &&
-			slices.ContainsFunc(b.segs, func(s segment) bool { return s.state != segFree && s.peer == p }) {
-			k.restart(b)
-			b.orphan = true
-		}
-	}
 }
 
 // distrust throws away what a liar gave to blocks that are not full.
@@ -178,20 +164,22 @@ func (k *Picker) Settled(key Key) {
 }
 
 // Failed notes that a full block does not match its CID. If one peer gave all
-// of it, that peer is banned; otherwise the block is to come from one alone.
+// of it, that peer is banned; otherwise the block goes on trial: see try.
 func (k *Picker) Failed(key Key) {
 	b := k.block(key)
 	if b == nil {
 		return
 	}
-	givers := b.givers()
-	k.restart(b)
-	b.orphan = true
-	if len(givers) == 1 {
+	if givers := b.givers(); len(givers) == 1 {
+		if b.trial != nil {
+			k.endTrial(b)
+		} else {
+			k.restart(b)
+		}
 		k.Ban(givers[0], "sent bytes that do not match their CID")
 		return
 	}
-	b.solo = true
+	k.try(b)
 }
 
 func (b *pickBlock) givers() []peer.ID {

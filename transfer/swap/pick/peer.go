@@ -123,7 +123,7 @@ func (k *Picker) RemovePeer(id peer.ID, liar bool) {
 		k.distrust(p)
 	}
 	k.setHave(p, false, bitset.New(0))
-	k.releaseSolo(p)
+	k.endTrials(p)
 	if !p.complete {
 		k.partials--
 	}
@@ -138,7 +138,7 @@ func (k *Picker) SetState(id peer.ID, complete bool, have *bitset.Set) {
 	if p := k.byID[id]; p != nil {
 		p.paused = time.Time{}
 		k.setHave(p, complete, have)
-		k.releaseSolo(p)
+		k.endTrials(p)
 	}
 }
 

@@ -91,6 +91,7 @@ type Picker struct {
 
 	rarity   []uint16  // for each chunk, how many partial peers have it
 	partials int       // peers that are not complete
+	trials   int       // active blocks on trial
 	settled  bool      // a chunk was verified
 	began    time.Time // when the first request was made
 	nodeSize int       // typical size of a block whose size is not known beforehand
@@ -115,16 +116,14 @@ type pickJob struct {
 
 // pickBlock is an active block.
 type pickBlock struct {
-	key  Key
-	job  *pickJob
-	size int // 0 while unknown
-	cost int
-	segs []segment // ascending, covering [0, size)
-	// solo: several peers gave the bytes of a bad copy, so one alone has to
-	// give all of the next one.
-	solo   bool
-	full   bool // every byte has come; the shell verifies
-	orphan bool // a peer that worked on it went away
+	key    Key
+	job    *pickJob
+	size   int // 0 while unknown
+	cost   int
+	segs   []segment // ascending, covering [0, size)
+	trial  *trial    // nil unless a copy that several peers gave was bad
+	full   bool      // every byte has come; the shell verifies
+	orphan bool      // a peer that worked on it went away
 }
 
 type segState int
@@ -223,6 +222,9 @@ func (k *Picker) cancel(p *pickPeer, r *pickReq) {
 func (k *Picker) deactivate(b *pickBlock) {
 	k.active = slices.DeleteFunc(k.active, func(o *pickBlock) bool { return o == b })
 	k.bytes -= b.cost
+	if b.trial != nil {
+		k.trials--
+	}
 }
 
 // activate makes block i of j active.
@@ -264,6 +266,7 @@ func (k *Picker) Next(now time.Time, allow int) (acts []Action, used int) {
 	k.expire(now)
 	k.dropSilent(now)
 	k.holdMute(now)
+	k.endIdle(now)
 	for idle := 0; idle < len(k.peers); k.turn++ {
 		n := k.ask(now, k.peers[k.turn%len(k.peers)], allow-used)
 		if n == 0 {
@@ -311,6 +314,9 @@ func (k *Picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int
 		b.segs = slices.Insert(b.segs, i+1, segment{off: s.off + n, n: s.n - n, peer: p})
 	}
 	b.segs[i] = segment{off: s.off, n: n, state: segAsked, peer: p, req: r}
+	if b.trial != nil {
+		b.trial.alone = p
+	}
 	if !slices.ContainsFunc(b.segs, func(s segment) bool { return s.state == segFree }) {
 		b.orphan = false
 	}
@@ -322,7 +328,7 @@ func (k *Picker) request(now time.Time, p *pickPeer, b *pickBlock, i, n int) int
 // Deadline is when Next has to be called again though nothing has happened; the
 // zero time means never.
 func (k *Picker) Deadline(now time.Time) time.Time {
-	var d time.Time
+	d := k.trialDeadline(now)
 	for _, p := range k.peers {
 		d = earlier(d, p.deadline(now, k.cfg.Stall))
 	}

@@ -270,6 +270,127 @@ func TestPickerFindsLiars(t *testing.T) {
 	}
 }
 
+// TestPickerCrowdsOfLiars has more liars than honest peers. Some lie always, some now
+// and then, some leave before they are done and come back. All that are of the least
+// consequence are found, and what they cost is bounded: each spoils what is under way
+// when it is found, and no more.
+func TestPickerCrowdsOfLiars(t *testing.T) {
+	const chunks, honest, liars = 100, 4, 12
+	var asked, worst float64
+	const seeds = 30
+	for seed := range uint64(seeds) {
+		rng := rand.New(rand.NewPCG(seed, 21))
+		s := newSim(t, seed, 16*mb)
+		s.fetch(sizesOf(chunks, mb), Rarest, false)
+		for i := range honest {
+			s.join(&simPeer{id: peer.ID(fmt.Sprint("good", i)), rate: mb, delay: 20 * time.Millisecond})
+		}
+		for i := range liars {
+			p := &simPeer{id: peer.ID(fmt.Sprint("liar", i)), rate: float64(mb + rng.IntN(4*mb)), delay: time.Duration(1+rng.IntN(40)) * time.Millisecond}
+			p.lies = []int{1, 1 << 17, 1 << 20}[i%3]
+			if i%2 == 0 {
+				p.quits, p.returns = []float64{0.02, 0.2, 0.7}[i%3], time.Duration(500+rng.IntN(1000))*time.Millisecond
+			}
+			s.join(p)
+		}
+		took := s.run(10 * time.Minute)
+		found := len(s.banned)
+		asked += float64(s.asked) / (chunks * mb) / seeds
+		worst = max(worst, took.Seconds())
+		if found < liars*2/3 {
+			t.Errorf("seed %d: %d of %d liars were found", seed, found, liars)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("asked for %.2f times the bytes; the slowest of %d runs took %.0f s, and the honest peers alone need %d", asked, seeds, worst, chunks/honest)
+}
+
+// TestPickerTwoHalves has a bad copy of which each of two peers gave a half. What the
+// one gave is kept and it is asked for the other half, and for nothing else; whoever
+// the liar is, it is found.
+func TestPickerTwoHalves(t *testing.T) {
+	const half = 256 << 10 // is asked at a time of who is not known yet
+	for _, liar := range []peer.ID{"a", "b"} {
+		now := time.Unix(1, 0)
+		k := New(Config{Budget: 16 * mb, Stall: time.Minute, Rand: rand.New(rand.NewPCG(1, 1))})
+		todo := bitset.New(1)
+		todo.Add(0)
+		k.AddJob([]int{2 * half}, todo, Rarest, true)
+		k.AddPeer(now, "a", time.Millisecond)
+		k.AddPeer(now, "b", time.Millisecond)
+		k.SetState("a", true, bitset.New(0))
+		k.SetState("b", true, bitset.New(0))
+		gave := make(map[peer.ID]int) // bytes of the copy that is here
+		// round answers what is asked for, and returns what was asked of whom once
+		// the block is full.
+		round := func() map[peer.ID]int {
+			asked := make(map[peer.ID]int)
+			for range 100 {
+				acts, _ := k.Next(now, 1<<30)
+				full := false
+				for _, a := range acts {
+					switch a.Kind {
+					case Ban:
+						if a.Peer != liar {
+							t.Fatalf("%s is banned, and %s lies: %s", a.Peer, liar, a.Reason)
+						}
+						delete(gave, liar)
+					case Discard:
+						clear(gave)
+					case Request:
+						asked[a.Peer] += a.N
+						gave[a.Peer] += a.N
+						now = now.Add(time.Millisecond)
+						k.Received(now, a.Peer, a.Req, a.N)
+						_, full = k.Finished(now, a.Peer, a.Req)
+					}
+				}
+				if full {
+					return asked
+				}
+			}
+			t.Fatal("the block is never full")
+			return nil
+		}
+		if first := round(); first["a"] != half || first["b"] != half {
+			t.Fatalf("the first copy: %v", first)
+		}
+		key := Key{Job: 1}
+		k.Failed(key)
+		second := round()
+		if len(second) != 1 || second["a"]+second["b"] != half {
+			t.Errorf("the second copy: asked for %v, want the other half of one peer", second)
+		}
+		if second[liar] > 0 {
+			k.Failed(key)
+			third := round()
+			if len(third) != 1 || third[liar] > 0 {
+				t.Errorf("the third copy: asked for %v", third)
+			}
+		}
+		k.Settled(key)
+		if acts, _ := k.Next(now, 1<<30); len(acts) > 0 || len(k.active) > 0 || k.trials != 0 {
+			t.Errorf("after all: %v, %d blocks active, %d on trial", acts, len(k.active), k.trials)
+		}
+	}
+}
+
+// TestPickerTrialsOutlastAChoke has a block that only one honest peer can give, which
+// lets this one wait for long, now and then: it is still asked.
+func TestPickerTrialsOutlastAChoke(t *testing.T) {
+	for seed := range uint64(10) {
+		s := newSim(t, seed, 16*mb)
+		s.fetch(sizesOf(8, mb), Rarest, false)
+		s.join(&simPeer{id: "good", rate: mb / 4, delay: 10 * time.Millisecond, chokes: 12 * time.Second})
+		s.join(&simPeer{id: "liar", rate: mb, delay: 10 * time.Millisecond, lies: 1})
+		if took := s.run(10 * time.Minute); took > 3*time.Minute {
+			t.Errorf("seed %d: %v, and it serves half of the time, which needs 64 s", seed, took)
+		}
+	}
+}
+
 // TestPickerSwarms runs random swarms of every kind of peer. It stands on
 // check: whatever happens, the books are right, nobody honest is banned, and
 // everything arrives as long as one good peer comes back.
@@ -332,6 +453,9 @@ func randomSwarm(t *testing.T, seed uint64) uint64 {
 			p.chokes = dur(8000)
 		case 0:
 			p.lies = 1 + rng.IntN(4*mb)
+			if rng.IntN(2) == 0 {
+				p.quits, p.returns = rng.Float64(), dur(2000)
+			}
 		case 1:
 			p.mute, p.returns = 1+rng.IntN(total), dur(5000)
 		case 2:

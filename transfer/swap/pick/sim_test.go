@@ -2,7 +2,6 @@ package pick
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"ringswap/internal/sim/agenda"
 	"ringswap/transfer/swap/bitset"
 	"ringswap/transfer/swap/wire"
 )
@@ -26,7 +26,8 @@ type simPeer struct {
 	have  []int
 	learn time.Duration // gains its other chunks one by one, so far apart
 	// misbehaviour
-	lies    int           // of so many bytes it sends, one is wrong; 0: none
+	lies    int           // of so many bytes it sends, one is wrong; 0: none; 1: all
+	quits   float64       // share of its answers in which it closes the stream; it returns
 	mute    int           // says nothing more after so many bytes; 0: never; -1: answers nothing but Cancel
 	refuses float64       // share of requests that it refuses
 	leaves  time.Duration // closes the stream then, 0: never
@@ -72,40 +73,19 @@ type simPart struct {
 	bad    bool
 }
 
-type simEvent struct {
-	at  time.Time
-	seq int
-	do  func()
-}
-
-type simHeap []simEvent
-
-func (h simHeap) Len() int { return len(h) }
-func (h simHeap) Less(i, j int) bool {
-	return h[i].at.Before(h[j].at) || (h[i].at.Equal(h[j].at) && h[i].seq < h[j].seq)
-}
-func (h simHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *simHeap) Push(x any)   { *h = append(*h, x.(simEvent)) }
-func (h *simHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return e
-}
-
-// sim drives a picker as a session would, over a heap of events.
+// sim drives a picker as a session would, in virtual time.
 type sim struct {
 	t      *testing.T
 	k      *Picker
 	rng    *rand.Rand
 	now    time.Time
 	start  time.Time
-	events simHeap
-	seq    int
+	events agenda.Agenda[func()] // in nanoseconds from the start
 	peers  map[peer.ID]*simPeer
 	reqs   map[uint64]*simReq
 	parts  map[Key][]simPart
 	bad    map[Key][]simPart
+	fails  map[Key]int // copies of each block that were bad
 	jobs   map[int]*simJob
 	chunks int // of the DAG
 	banned map[peer.ID]string
@@ -121,7 +101,7 @@ func newSim(t *testing.T, seed uint64, budget int) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: time.Unix(1e9, 0),
 		peers: make(map[peer.ID]*simPeer), reqs: make(map[uint64]*simReq),
-		parts: make(map[Key][]simPart), bad: make(map[Key][]simPart),
+		parts: make(map[Key][]simPart), bad: make(map[Key][]simPart), fails: make(map[Key]int),
 		banned: make(map[peer.ID]string), first: make(map[peer.ID]Key),
 		jobs: make(map[int]*simJob),
 	}
@@ -131,8 +111,7 @@ func newSim(t *testing.T, seed uint64, budget int) *sim {
 }
 
 func (s *sim) at(d time.Duration, f func()) {
-	s.seq++
-	heap.Push(&s.events, simEvent{at: s.now.Add(d), seq: s.seq, do: f})
+	s.events.Push(int64(s.now.Add(d).Sub(s.start)), f)
 }
 
 // fetch starts a job; the sizes of nodes are not known to the picker.
@@ -388,6 +367,10 @@ func (s *sim) serve(p *simPeer) {
 		if p.lies > 0 && s.rng.IntN(p.lies) < n {
 			r.bad = true
 		}
+		if p.quits > 0 && s.rng.Float64() < p.quits*float64(n)/float64(r.n) {
+			s.part(p)
+			return
+		}
 		last := r.sent == r.n
 		if last {
 			p.queue = p.queue[1:]
@@ -442,6 +425,7 @@ func (s *sim) verify(key Key) {
 	}
 	if bad {
 		s.bad[key] = append(s.bad[key], parts...)
+		s.fails[key]++
 		s.k.Failed(key)
 		s.pump()
 		return
@@ -517,6 +501,31 @@ func (s *sim) check() {
 	}
 }
 
+// checkLiars holds the picker to what it promises of liars, at the end of a run: of a
+// block that several gave, one copy is bad, and after that one for each liar at most;
+// and whoever spoiled a copy of a block that came is out.
+func (s *sim) checkLiars() {
+	liars := 0
+	for _, p := range s.peers {
+		if p.lies > 0 {
+			liars++
+		}
+	}
+	for key, n := range s.fails {
+		if n > 1+liars {
+			s.t.Fatalf("block %v: %d copies were bad, and there are %d liars", key, n, liars)
+		}
+		if j := s.jobs[key.Job]; j.times[key.Index] == 0 {
+			continue
+		}
+		for _, p := range s.bad[key] {
+			if p.bad && s.banned[p.from] == "" {
+				s.t.Fatalf("block %v: %s spoiled it and is not banned", key, p.from)
+			}
+		}
+	}
+}
+
 // running reports whether any job has not ended.
 func (s *sim) running() bool {
 	for _, j := range s.jobs {
@@ -540,10 +549,11 @@ func (s *sim) run(limit time.Duration) time.Duration {
 			}
 			s.t.Fatalf("nothing more after %v; %d blocks active, starved %v", s.now.Sub(s.start), len(s.k.active), s.k.Starved())
 		}
-		e := heap.Pop(&s.events).(simEvent)
-		s.now = e.at
-		e.do()
+		at, do := s.events.Pop()
+		s.now = s.start.Add(time.Duration(at))
+		do()
 	}
+	s.checkLiars()
 	for _, j := range s.jobs {
 		for i, n := range j.times {
 			if n > 1 || (n == 0 && len(j.done) == len(j.sizes)) {

@@ -54,6 +54,7 @@ func (k *Picker) hold(p *pickPeer) {
 			k.cancel(p, r)
 		}
 	}
+	k.endTrials(p)
 }
 
 // holdMute holds the peers that owe an answer and give nothing for a while.
@@ -85,12 +86,16 @@ func (p *pickPeer) mute() time.Time {
 // segment that is free then; nil if there is none where it was.
 func (k *Picker) takeFrom(from *pickPeer, r *pickReq) (*pickBlock, int) {
 	b, off := r.blk, r.off+r.got
-	if r.got < minKeep || b.solo {
+	if r.got < minKeep {
 		off = r.off
 	}
 	k.lose(from, r)
 	k.cancel(from, r)
 	from.mutely = from.got == 0
+	if b.trial != nil {
+		k.endTrial(b)
+		off = 0
+	}
 	for i, s := range b.segs {
 		if s.state == segFree && s.off == off {
 			return b, i
@@ -130,7 +135,7 @@ func (k *Picker) stand(now time.Time, p *pickPeer, allow int) int {
 // is asked for, not even by another standing request; nil if there is none.
 func (k *Picker) unasked(p *pickPeer) *pickReq {
 	for _, b := range k.active {
-		if b.full || b.size == 0 || b.solo || !p.has(b.job, b.key.Index) {
+		if b.full || b.size == 0 || !p.has(b.job, b.key.Index) {
 			continue
 		}
 		for _, s := range b.segs {
@@ -158,7 +163,7 @@ func (k *Picker) stands(key Key, off int) bool {
 // come; nil if there is none.
 func (k *Picker) unsettled(p *pickPeer) *pickReq {
 	for _, b := range k.active {
-		if b.full || b.size == 0 || b.solo || !p.has(b.job, b.key.Index) {
+		if b.full || b.size == 0 || !p.has(b.job, b.key.Index) {
 			continue
 		}
 		for _, s := range b.segs {
@@ -172,7 +177,7 @@ func (k *Picker) unsettled(p *pickPeer) *pickReq {
 
 // adopt makes a standing request, to which an answer comes, one like all others if
 // nobody else was asked for the same.
-func (k *Picker) adopt(p *pickPeer, r *pickReq) {
+func (k *Picker) adopt(now time.Time, p *pickPeer, r *pickReq) {
 	r.standing = false
 	if !slices.Contains(k.jobs, r.job) {
 		return
@@ -181,7 +186,7 @@ func (k *Picker) adopt(p *pickPeer, r *pickReq) {
 	if b == nil && r.job.todo.Has(r.key.Index) && k.room(r.job.sizes[r.key.Index]+k.reserve(r.job, r.key.Index)) {
 		b = k.activate(r.job, r.key.Index)
 	}
-	if b == nil || b.solo {
+	if b == nil || b.trial != nil && !k.mayTry(now, p, b) {
 		return
 	}
 	for i, s := range b.segs {
@@ -197,6 +202,9 @@ func (k *Picker) adopt(p *pickPeer, r *pickReq) {
 			parts = append(parts, segment{off: end, n: s.off + s.n - end, peer: s.peer})
 		}
 		b.segs = slices.Replace(b.segs, i, i+1, parts...)
+		if b.trial != nil {
+			b.trial.alone = p
+		}
 		r.blk, r.lost = b, false
 		return
 	}

@@ -14,8 +14,12 @@ import (
 	"ringswap/transfer/swap/wire"
 )
 
-// lying serves f with one byte wrong in every answer for which wrong says so.
-func lying(t testing.TB, f *Content, wrong func(wire.Want) bool) host.Host {
+// never is for peers that serve to the end.
+func never() bool { return false }
+
+// Lying is a host that serves f, with one byte wrong in every answer for which wrong
+// says so. Before an answer for which leaves says so it closes the stream; it takes a new one.
+func Lying(t testing.TB, f *Content, wrong func(wire.Want) bool, leaves func() bool) host.Host {
 	h := Host(t)
 	byCid := make(map[cid.Cid][]byte)
 	for i, c := range f.Chunks {
@@ -26,6 +30,9 @@ func lying(t testing.TB, f *Content, wrong func(wire.Want) bool) host.Host {
 			return err
 		}
 		return c.Wants(func(w wire.Want) error {
+			if leaves() {
+				return errors.New("gone")
+			}
 			b := byCid[w.Cid]
 			if w.Length > 0 {
 				b = b[w.Offset : w.Offset+w.Length]
@@ -43,7 +50,7 @@ func lying(t testing.TB, f *Content, wrong func(wire.Want) bool) host.Host {
 func clientLiar(t *testing.T, start startClient) {
 	f := NewContent(8, 40, 256<<10)
 	s := start(t, Host(t), f.Root)
-	liar := lying(t, f, func(wire.Want) bool { return true })
+	liar := Lying(t, f, func(wire.Want) bool { return true }, never)
 	good, _ := Serve(t, Seed(f), swap.ServerConfig{Up: 4 << 20})
 	s.AddPeer(Info(liar), "test")
 	s.AddPeer(Info(good), "test")
@@ -65,8 +72,8 @@ func clientLiar(t *testing.T, start startClient) {
 func clientHalfLiars(t *testing.T, start startClient) {
 	f := NewContent(9, 30, 1<<20)
 	s := start(t, Host(t), f.Root)
-	even := lying(t, f, func(w wire.Want) bool { return w.Offset>>16%2 == 0 })
-	odd := lying(t, f, func(w wire.Want) bool { return w.Offset>>16%2 == 1 || w.Length > 1<<17 })
+	even := Lying(t, f, func(w wire.Want) bool { return w.Offset>>16%2 == 0 }, never)
+	odd := Lying(t, f, func(w wire.Want) bool { return w.Offset>>16%2 == 1 || w.Length > 1<<17 }, never)
 	good, _ := Serve(t, Seed(f), swap.ServerConfig{Up: 8 << 20})
 	for _, h := range []host.Host{even, odd, good} {
 		s.AddPeer(Info(h), "test")
