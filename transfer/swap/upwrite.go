@@ -77,7 +77,7 @@ func (u *upstream) write(ctx context.Context) error {
 				u.waits = time.Time{}
 			}
 			if len(pieces) > 0 {
-				t = u.claim(total(pieces))
+				t = u.claim(pieces)
 				u.srv.uploads.enter(t)
 			} else if u.hasControl() {
 				continue
@@ -120,16 +120,20 @@ func (u *upstream) write(ctx context.Context) error {
 	}
 }
 
-// claim is a claim to write so many bytes. Who has to plan anew, since the peer
+// claim is a claim to write the pieces. Who has to plan anew, since the peer
 // took a Want back, does not lose its place.
-func (u *upstream) claim(bytes int) *turn {
+func (u *upstream) claim(pieces []piece) *turn {
 	if u.waits.IsZero() {
 		u.waits = time.Now()
+	}
+	block := ""
+	if first := pieces[0].w; first.size >= firstTurn {
+		block = first.Cid.KeyString()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return &turn{
-		Candidate: fair.Candidate{Peer: u.peer, Root: u.root, Net: u.net, Since: u.waits, Bytes: bytes},
+		Candidate: fair.Candidate{Peer: u.peer, Root: u.root, Net: u.net, Since: u.waits, Bytes: total(pieces), Block: block},
 		kill:      u.hurry, choke: u.choke, choked: u.choked,
 	}
 }

@@ -106,7 +106,10 @@ func (w *World) serve(n *node) {
 				}
 			}
 			conns = append(conns, c)
-			cands = append(cands, fair.Candidate{Peer: c.as, Root: root, Net: c.down.net, Since: epoch.Add(time.Duration(c.since)), Bytes: bytes})
+			cands = append(cands, fair.Candidate{
+				Peer: c.as, Root: root, Net: c.down.net, Since: epoch.Add(time.Duration(c.since)), Bytes: bytes,
+				Block: w.blocks[c.wants[0].chunk],
+			})
 		}
 		w.conns, w.cands = conns, cands
 		if len(cands) == 0 {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -115,8 +116,9 @@ type World struct {
 
 	watch func() // called after every event, if set
 
-	conns []*conn // room for serve
-	cands []fair.Candidate
+	blocks []string // what chokers call the chunks, but small ones
+	conns  []*conn  // room for serve
+	cands  []fair.Candidate
 }
 
 func (w *World) at(d int64, f func()) { w.events.Push(w.now+d, f) }
@@ -145,6 +147,13 @@ func newWorld(cfg Config) (*World, error) {
 	}
 	cfg.Groups = slices.Clone(cfg.Groups)
 	w := &World{cfg: cfg, rng: newRand(cfg.Seed, streamTracker, 0)}
+	for i := range (cfg.Size + cfg.Chunk - 1) / cfg.Chunk {
+		name := ""
+		if w.sizeOf(i) >= firstTurn {
+			name = strconv.Itoa(i)
+		}
+		w.blocks = append(w.blocks, name)
+	}
 	for i := range w.cfg.Groups {
 		w.expectGroup(&w.cfg.Groups[i], newRand(cfg.Seed, streamArrivals, uint64(i)))
 	}

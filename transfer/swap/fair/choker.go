@@ -19,6 +19,9 @@ type Candidate struct {
 	Net   netip.Prefix
 	Since time.Time // when it began to wait for this turn
 	Bytes int       // how many it would get now
+	// Block names the block that these begin with, "" if that is a small one or
+	// not known.
+	Block string
 }
 
 // Choker decides who is served next. It is a function of what it is given, of

@@ -44,6 +44,8 @@ type CreditConfig struct {
 	// Mercy is how many turns of contributors go by their deficit until one goes to
 	// whoever of them has waited longest, while this node fetches: 8. A contributor whose chunks everyone has
 	// can give nothing, so its deficit would keep it from those with which it could.
+	// Where this node had everything before, such a turn goes by the deficit alone,
+	// however many copies there are.
 	Mercy int
 	// Hold is how long after a contributor wanted something here a seed gives
 	// nothing to anyone else, beyond gifts: 500 ms. Without it, others would get
@@ -107,7 +109,8 @@ func (c CreditConfig) Validate() error {
 //     are spent, a stranger still gets a taste, of another purse.
 //  2. Contributors, by their deficit: what was sent to them minus their credit,
 //     lowest first. Credit is what came from them, and what those whose word
-//     counts vouch for.
+//     counts vouch for. What this node alone had goes first to those who want a block
+//     of which few copies have left it, until it has sent everything twice.
 //  3. A seed gives what no contributor wants, for a while, to anyone. A node that still wants
 //     something itself gives nothing more.
 type Credit struct {
@@ -162,17 +165,20 @@ const afterContributors = asLateGift - asGift
 
 // rank is a place in the queue.
 type rank struct {
-	class class
-	begun bool  // a gift that is not finished goes before a new one
-	level int64 // then the lower one
-	rest  int64 // then whoever has more of its next chunk
-	since time.Time
+	class  class
+	copies int   // of the block that is wanted, which went to others: fewer go first
+	begun  bool  // a gift, or a block, that is not finished goes before a new one
+	level  int64 // then the lower one
+	rest   int64 // then whoever has more of its next chunk
+	since  time.Time
 }
 
 func (r rank) before(o rank) bool {
 	switch {
 	case r.class != o.class:
 		return r.class < o.class
+	case r.copies != o.copies:
+		return r.copies < o.copies
 	case r.begun != o.begun:
 		return r.begun
 	case r.level != o.level:
@@ -202,9 +208,7 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 		}
 		if r.class == asContributor {
 			p.asked, contributors = now, true
-			if s := p.book.Swarm(c.Root); mercy && (s == nil || !s.Complete()) {
-				r.level = 0 // whoever has waited longest
-			}
+			r = p.order(c, r, mercy)
 		}
 		if r.class != refused && (best < 0 || r.before(first)) {
 			best, first = i, r
@@ -219,9 +223,29 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	if first.class == asGift {
 		p.giftTurn(now, waiting[best], first.begun)
 	}
+	if k := p.copiesOf(waiting[best]); k != nil {
+		weight := strangersCopy
+		if first.class == asContributor {
+			weight = contributorsCopy
+		}
+		k.add(waiting[best].Peer, waiting[best].Block, weight)
+	}
 	p.makeWay(waiting[best], first.class, contributors)
 	p.charge(waiting[best], first.class)
 	return best, 0
+}
+
+// order is a contributor's rank among contributors. mercy says that this turn is one
+// that does not go by what they gave.
+func (p *Credit) order(c Candidate, r rank, mercy bool) rank {
+	s := p.book.Swarm(c.Root)
+	switch k := p.copiesOf(c); {
+	case mercy && (s == nil || !s.Complete()):
+		r.level = 0 // whoever has waited longest
+	case k != nil && !mercy:
+		r.copies, r.begun = k.others(c.Peer, c.Block), k.has(c.Peer, c.Block)
+	}
+	return r
 }
 
 // charge enters a turn that is given for nothing.

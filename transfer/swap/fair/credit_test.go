@@ -158,6 +158,75 @@ func TestCreditFirstCopyGoesToContributors(t *testing.T) {
 	}
 }
 
+// contribute makes peers contributors of a node that alone has size bytes of root.
+func contribute(t *testing.T, b *Book, size int64, who ...peer.ID) {
+	t.Helper()
+	b.Join(root, size, true)
+	for _, p := range who {
+		friend := p + "'s friend" // whose word counts, since it was sent something
+		b.Sent(root, friend, size/2)
+		if err := b.Vouch(start, p, Vouch{Root: root, By: friend, For: p, Bytes: size / 2, At: start}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Swarm(root).traffic = 0
+}
+
+// TestCreditRareBlocksFirst has contributors want blocks of which one, two and no
+// copies have left the node that alone has them.
+func TestCreditRareBlocksFirst(t *testing.T) {
+	const size = 64 << 20
+	b := NewBook(0)
+	contribute(t, b, size, "a", "b", "c", "d")
+	c := NewCredit(b, CreditConfig{})
+	turnOf := func(who ...Candidate) peer.ID {
+		t.Helper()
+		for got := range serve(b, c, start, 1, who...) {
+			return got
+		}
+		t.Fatal("nobody is served")
+		return ""
+	}
+	want := func(p peer.ID, block string) Candidate { return Candidate{Peer: p, Block: block, Bytes: turn} }
+	if p := turnOf(want("stranger", "gift")); p != "stranger" {
+		t.Fatalf("%s is served", p)
+	}
+	turnOf(want("a", "one"))
+	if p := turnOf(want("c", "one"), want("b", "two"), want("a", "one")); p != "a" {
+		t.Errorf("%s is served before the one that has begun its block", p)
+	}
+	if p := turnOf(want("c", "one"), want("b", "two")); p != "b" {
+		t.Errorf("%s is served, who wants what has left already", p)
+	}
+	if p := turnOf(want("c", "one"), want("d", "gift")); p != "d" {
+		t.Errorf("%s is served, who wants what a contributor has, before what only a stranger has", p)
+	}
+	// Whoever wants what everyone has is not left for ever.
+	served := false
+	for i := range 2 * c.cfg.Mercy {
+		rare := want("b", fmt.Sprint("rare", i))
+		served = served || turnOf(rare, want("c", "one")) == "c"
+	}
+	if !served {
+		t.Error("who wants what others have is never served")
+	}
+	b.Swarm(root).traffic = 2 * size
+	if p := turnOf(want("c", "one"), want("b", "three")); p != "c" || b.Swarm(root).copies.count != nil {
+		t.Errorf("%s is served by copies though everything was sent twice: %v", p, b.Swarm(root).copies)
+	}
+}
+
+// TestCopiesAreBounded has more peers ask for more blocks than are counted.
+func TestCopiesAreBounded(t *testing.T) {
+	var k copies
+	for i := range 4 * maxCopies {
+		k.add(peer.ID(fmt.Sprint(i%(2*MaxVouchers))), fmt.Sprint(i), strangersCopy)
+	}
+	if len(k.count) > maxCopies || len(k.at) > MaxVouchers {
+		t.Errorf("%d blocks and %d peers", len(k.count), len(k.at))
+	}
+}
+
 // TestCreditGiftsOneAfterTheOther has strangers come at once: what is given to all
 // at the same time would be whole for none of them for long.
 func TestCreditGiftsOneAfterTheOther(t *testing.T) {
@@ -383,7 +452,7 @@ func FuzzCredit(f *testing.F) {
 			now = now.Add(time.Duration(rng.Int64N(1e9)))
 			who := make([]Candidate, 1+rng.IntN(10))
 			for i := range who {
-				who[i] = Candidate{Peer: peer.ID(fmt.Sprint(rng.IntN(20))), Bytes: rng.IntN(1 << 20)}
+				who[i] = Candidate{Peer: peer.ID(fmt.Sprint(rng.IntN(20))), Bytes: rng.IntN(1 << 20), Block: string(rune('a' + rng.IntN(4)))}
 				b.Received(root, who[i].Peer, rng.Int64N(1<<20)-1<<18)
 			}
 			for _, r := range rules {

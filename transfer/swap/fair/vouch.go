@@ -116,6 +116,7 @@ type Swarm struct {
 	traffic  int64
 	clock    int64 // counts what passed between this node and members
 	members  map[peer.ID]*member
+	copies   copies
 }
 
 // Complete reports whether this node wants nothing more of the root.
