@@ -114,6 +114,44 @@ func TestPartOfAFolder(t *testing.T) {
 	w.fails(2, []string{"path"}, b.repo, "pin", "add", s.Cid+"/large")
 }
 
+// Who fetches one file of a folder, and who pins something, gives what it has of it
+// at once: when the only provider of all is gone, others get it, with the nodes above.
+func TestPartsAreServedAtOnce(t *testing.T) {
+	for _, how := range []string{"part", "pin"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.start("a", "--limit-up", "1MiB")
+			b := w.start("b", a.bootstrap()...)
+			w.file("tree/first", "first", 5<<20)
+			large := w.file("tree/sub/large", "large", 24<<20)
+			s := a.shares(filepath.Join(w.dir, "tree"))
+			out := filepath.Join(w.dir, "out")
+			if how == "part" {
+				w.background(b.repo, "get", s.Cid+"/sub/large", "-o", out)
+			} else {
+				s = a.shares(large)
+				w.background(b.repo, "pin", "add", s.Cid)
+			}
+			var at struct{ Have, Chunks int }
+			waitFor(t, "a part of it to arrive", func() bool {
+				r := w.run(b.repo, "--json", "swarm", s.Cid)
+				return r.code == 0 && json.Unmarshal([]byte(r.stdout), &at) == nil && at.Have >= 3
+			})
+			a.kill()
+			if want := map[string]int{"part": 29, "pin": 24}[how]; at.Chunks != want {
+				t.Errorf("%d chunks, of which %d are here; want %d", at.Chunks, at.Have, want)
+			}
+			c := w.start("c", b.bootstrap()...)
+			ref := map[string]string{"part": s.Cid + "/sub/large", "pin": s.Cid}[how]
+			w.background(c.repo, "get", ref, "-o", filepath.Join(w.dir, "again"))
+			waitFor(t, "what b gives a stranger to come to c", func() bool {
+				r := w.run(c.repo, "--json", "swarm", s.Cid)
+				return r.code == 0 && json.Unmarshal([]byte(r.stdout), &at) == nil && at.Have >= 1
+			})
+		})
+	}
+}
+
 // Two words are enough: no daemon on either side, only share and get.
 func TestWithoutDaemons(t *testing.T) {
 	unixOnly(t)

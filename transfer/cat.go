@@ -28,7 +28,7 @@ const keepAgain = 32 << 20
 func Cat(ctx context.Context, cfg CatConfig, w io.Writer, fetcher Fetcher) error {
 	if cfg.Inside != "" {
 		var err error
-		if cfg.Root, fetcher, err = enter(ctx, cfg.Root, cfg.Inside, cfg.Limits, fetcher); err != nil {
+		if cfg.Root, fetcher, err = enter(ctx, cfg.Root, cfg.Inside, cfg.Limits, fetcher, nil); err != nil {
 			return err
 		}
 	}

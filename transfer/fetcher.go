@@ -43,11 +43,12 @@ type Fetcher interface {
 	FetchChunks(ctx context.Context, req ChunkRequest) error
 }
 
-// nodeTap passes the nodes that come from a fetcher on to a sink.
+// nodeTap passes the nodes that come from a fetcher on, as to a sink: one at a time,
+// each in bytes of its own.
 type nodeTap struct {
 	blocks dag.Blocks
 	mu     *sync.Mutex
-	sink   dag.Sink
+	node   func(ctx context.Context, c cid.Cid, block []byte) error
 }
 
 // Blocks is dag.Blocks'.
@@ -58,6 +59,6 @@ func (n nodeTap) Blocks(ctx context.Context, cids []cid.Cid, each func(int, []by
 		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.sink.Node(ctx, cids[i], slices.Clone(block))
+		return n.node(ctx, cids[i], slices.Clone(block))
 	})
 }

@@ -33,11 +33,15 @@ type GetConfig struct {
 	// parents first, and the files when all is in place. Files that are not made
 	// of raw blocks are left out (see Got).
 	Sink dag.Sink
-	// Opened, if not nil, is given the target before chunks are fetched. What is
-	// there can be served from it until Get returns.
-	Opened func(t *Target)
+	// Around, if not nil, is told of the nodes of Root's DAG when only what is Inside
+	// is got, parents first. Peers that are given a part of Root want them too. The
+	// result may have some of them.
+	Around func(ctx context.Context, c cid.Cid, block []byte) error
+	// Opened, if not nil, is given the target before chunks are fetched, and how its
+	// chunks count in Root's DAG. What is there can be served from it until Get returns.
+	Opened func(t *Target, of Whole)
 	// Arrived, if not nil, is called when a chunk can be read from the target
-	// that was not there before; from several goroutines.
+	// that was not there before, by its index there; from several goroutines.
 	Arrived func(i int)
 	// Progress, if not nil, is told how far things are, from several goroutines
 	// but never two at a time. It must be quick.
@@ -88,6 +92,7 @@ func Get(ctx context.Context, cfg GetConfig, fetcher Fetcher) (Got, error) {
 type getter struct {
 	cfg     GetConfig
 	fetcher Fetcher
+	inside  *inside // nil unless only a part is got
 	m       *dag.Manifest
 	t       *Target
 
@@ -98,13 +103,14 @@ type getter struct {
 func (g *getter) run(ctx context.Context) (got Got, err error) {
 	g.tell(func(*GetProgress) {})
 	if g.cfg.Inside != "" {
-		if g.cfg.Root, g.fetcher, err = enter(ctx, g.cfg.Root, g.cfg.Inside, g.cfg.Limits, g.fetcher); err != nil {
+		if g.cfg.Root, g.inside, err = enter(ctx, g.cfg.Root, g.cfg.Inside, g.cfg.Limits, g.fetcher, g.cfg.Around); err != nil {
 			return Got{}, err
 		}
+		g.fetcher = g.inside
 	}
 	var nodes dag.Blocks = g.fetcher
 	if g.cfg.Sink != nil {
-		nodes = nodeTap{blocks: nodes, mu: new(sync.Mutex), sink: g.cfg.Sink}
+		nodes = nodeTap{blocks: nodes, mu: new(sync.Mutex), node: g.cfg.Sink.Node}
 	}
 	if g.m, err = dag.Build(ctx, g.cfg.Root, nodes, g.cfg.Limits); err != nil {
 		return Got{}, err
@@ -149,7 +155,11 @@ func (g *getter) path(ctx context.Context) (string, error) {
 // fill brings all chunks to the target and finishes it.
 func (g *getter) fill(ctx context.Context) error {
 	if g.cfg.Opened != nil {
-		g.cfg.Opened(g.t)
+		of := Whole{Chunks: len(g.m.Chunks), Size: g.m.Size}
+		if g.inside != nil {
+			of = g.inside.of(g.m)
+		}
+		g.cfg.Opened(g.t, of)
 	}
 	g.tell(func(p *GetProgress) {
 		p.Phase, p.Bytes, p.Resumed = PhaseFetching, g.t.Resumed(), g.t.Resumed()

@@ -43,7 +43,7 @@ func TestGet(t *testing.T) {
 			var last GetProgress
 			cfg := GetConfig{
 				Root: res.Root, Out: out, Name: name, Sink: sink,
-				Opened: func(tgt *Target) { opened = tgt },
+				Opened: func(tgt *Target, _ Whole) { opened = tgt },
 				Arrived: func(i int) {
 					arrived.Add(1)
 					readBack(t, opened, mem, i)
@@ -163,7 +163,7 @@ func TestGetWrappedChunks(t *testing.T) {
 			return nil
 		}
 		sw.workers = 1
-		cfg := GetConfig{Root: root, Out: out, Opened: func(tgt *Target) { opened = tgt }, Arrived: func(i int) { readBack(t, opened, mem, i) }}
+		cfg := GetConfig{Root: root, Out: out, Opened: func(tgt *Target, _ Whole) { opened = tgt }, Arrived: func(i int) { readBack(t, opened, mem, i) }}
 		_, err := Get(t.Context(), cfg, sw)
 		if size > 1<<20 && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
@@ -486,7 +486,7 @@ func TestManySmallFiles(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	var tgt *Target
 	most := 0
-	_, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out, Opened: func(x *Target) { tgt = x }, Progress: func(p GetProgress) {
+	_, err := Get(t.Context(), GetConfig{Root: res.Root, Out: out, Opened: func(x *Target, _ Whole) { tgt = x }, Progress: func(p GetProgress) {
 		if p.Phase == PhaseFetching {
 			tgt.files.mu.Lock()
 			most = max(most, len(tgt.files.open))

@@ -13,10 +13,17 @@ import (
 
 // enter prepares to get what is at a path below root, as content of its own: it
 // returns that content's root, and the fetcher to get it with. The nodes of the
-// whole DAG are fetched, since peers that have a part of it count its chunks.
-func enter(ctx context.Context, root cid.Cid, path string, limits dag.Limits, f Fetcher) (cid.Cid, Fetcher, error) {
+// whole DAG are fetched, since peers that have a part of it count its chunks; around,
+// if not nil, is told of them.
+func enter(
+	ctx context.Context, root cid.Cid, path string, limits dag.Limits, f Fetcher, around func(context.Context, cid.Cid, []byte) error,
+) (cid.Cid, *inside, error) {
 	in := &inside{Fetcher: f, seen: make(map[cid.Cid][]byte)}
-	whole, err := dag.Build(ctx, root, in, limits)
+	var nodes dag.Blocks = in
+	if around != nil {
+		nodes = nodeTap{blocks: in, mu: new(sync.Mutex), node: around}
+	}
+	whole, err := dag.Build(ctx, root, nodes, limits)
 	if err != nil {
 		return cid.Undef, nil, err
 	}
@@ -24,7 +31,7 @@ func enter(ctx context.Context, root cid.Cid, path string, limits dag.Limits, f 
 	if !ok {
 		return cid.Undef, nil, fmt.Errorf("%s: %w: %q", root, ErrNoEntry, path)
 	}
-	in.chunks, in.index = whole.Chunks, make(map[cid.Cid]int, len(whole.Chunks))
+	in.size, in.chunks, in.index = whole.Size, whole.Chunks, make(map[cid.Cid]int, len(whole.Chunks))
 	for i, c := range whole.Chunks {
 		in.index[c.Cid] = i
 	}
@@ -34,12 +41,42 @@ func enter(ctx context.Context, root cid.Cid, path string, limits dag.Limits, f 
 // inside fetches a part of a DAG as if it were all of one.
 type inside struct {
 	Fetcher
+	size   int64       // of the whole DAG's files, in bytes
 	chunks []dag.Chunk // of the whole DAG
 	index  map[cid.Cid]int
 
 	mu   sync.Mutex // guards what follows
 	seen map[cid.Cid][]byte
 	kept int // bytes in seen
+}
+
+// Whole is the DAG under the root by which peers know what is got: all of it, or that
+// of which it is a part. Peers count the chunks that they have in the whole.
+type Whole struct {
+	Chunks int   // distinct ones
+	Size   int64 // of its files, in bytes
+	at     []int // where the target's chunks stand in it; nil if they are all of it
+}
+
+// Index is where chunk i of the target stands in the whole.
+func (w Whole) Index(i int) int {
+	if w.at == nil {
+		return i
+	}
+	return w.at[i]
+}
+
+// of is the whole around a part; a chunk that the whole does not have stands at -1.
+func (in *inside) of(part *dag.Manifest) Whole {
+	w := Whole{Chunks: len(in.chunks), Size: in.size, at: make([]int, len(part.Chunks))}
+	for i, c := range part.Chunks {
+		at, ok := in.index[c.Cid]
+		if !ok {
+			at = -1 // its fetch fails
+		}
+		w.at[i] = at
+	}
+	return w
 }
 
 // maxSeen bounds the nodes of the whole DAG that are kept until those of the part

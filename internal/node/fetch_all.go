@@ -10,23 +10,35 @@ import (
 	"ringswap/transfer/dag"
 )
 
-// fetchAll gets every block below a root into the store. size is that of its files
-// in bytes.
+// fetchAll gets every block below a root into the store, and gives what has come to
+// others. size is that of its files in bytes.
 func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress func(Progress)) (size int64, err error) {
 	m, err := dag.Build(ctx, root, keeping{f}, dag.Limits{})
 	if err != nil {
 		return 0, err
+	}
+	holding := n.transfers.stored(f.download, m)
+	missing := make([]bool, len(m.Chunks))
+	for i, c := range m.Chunks {
+		if has, err := n.store.Has(c.Cid); err != nil || !has {
+			missing[i] = true
+			continue
+		}
+		holding.Add(i)
+		f.announce()
 	}
 	var mu sync.Mutex
 	pace := newPace()
 	var done int64
 	return m.Size, f.FetchChunks(ctx, transfer.ChunkRequest{
 		Chunks:  m.Chunks,
-		Missing: func(i int) bool { has, err := n.store.Has(m.Chunks[i].Cid); return err != nil || !has },
+		Missing: func(i int) bool { return missing[i] },
 		Deliver: func(i int, data []byte) error {
 			if err := n.store.PutVerified(m.Chunks[i].Cid, data); err != nil {
 				return err
 			}
+			holding.Add(i)
+			f.announce()
 			mu.Lock()
 			defer mu.Unlock()
 			done += int64(len(data))

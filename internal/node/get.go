@@ -37,6 +37,9 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 	if err != nil {
 		return Got{}, err
 	}
+	if ref.path != "" { // what is there in the end has a root of its own
+		defer n.retractOther(ref.root)
+	}
 	defer f.close()
 	defer n.steering.runs(c.id, f)()
 	defer func() { c.gave(f.contributors()) }()
@@ -53,19 +56,19 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 	watch := f.watch(ctx, c.progress)
 	sink := &importSink{batch: batch}
 	defer sink.wait()
+	var holding *swap.Holding
+	var whole transfer.Whole
 	cfg := transfer.GetConfig{
 		Root: ref.root, Inside: ref.path, Out: req.Path, Name: ref.name, Force: req.Force,
 		Sink: sink, Progress: func(p transfer.GetProgress) { f.at.Store(&p) },
-	}
-	if ref.path == "" { // of a part, others get nothing before it is whole: they count the chunks of all
-		var holding *swap.Holding
-		cfg.Opened = func(t *transfer.Target) {
-			holding = n.transfers.opened(f.download, t)
+		Around: sink.Node, // before the nodes of the part
+		Opened: func(t *transfer.Target, of transfer.Whole) {
+			whole, holding = of, n.transfers.opened(f.download, t, of)
 			if have, _ := holding.Count(); have > 0 {
 				f.announce()
 			}
-		}
-		cfg.Arrived = func(i int) { holding.Add(i); f.announce() }
+		},
+		Arrived: func(i int) { holding.Add(whole.Index(i)); f.announce() },
 	}
 	got, err := transfer.Get(ctx, cfg, f)
 	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {
@@ -124,6 +127,14 @@ func (f *fetch) announcePartial() {
 		}
 		return nil
 	})
+}
+
+// retractOther is retract for a root of which only a part was fetched: if another
+// transfer fetches more of it, that goes on.
+func (n *Node) retractOther(root cid.Cid) {
+	if n.transfers.holding(root) == nil {
+		n.retract(root)
+	}
 }
 
 // retract ends the announcements of a root of which nothing is served.

@@ -42,6 +42,7 @@ func (n *Node) Pin(ctx context.Context, text string, progress func(Progress)) (P
 	defer batch.Close()
 	size, err := n.fetchAll(ctx, ref.root, f, progress)
 	if err != nil {
+		n.retract(ref.root)
 		return Pin{}, f.failed(err)
 	}
 	err = n.store.AddPin(store.Pin{Cid: ref.root, Name: ref.name, Size: size})

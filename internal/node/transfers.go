@@ -9,6 +9,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"ringswap/transfer"
+	"ringswap/transfer/dag"
 	"ringswap/transfer/swap"
 )
 
@@ -24,8 +25,8 @@ type transfers struct {
 type download struct {
 	root    cid.Cid
 	session *swap.Session
-	holding *swap.Holding    // nil until the manifest is known, and for what is not served
-	target  *transfer.Target // likewise
+	holding *swap.Holding    // nil until the manifest is known, and for what is not served; of the root's chunks
+	target  *transfer.Target // likewise; nil also for what goes into the store
 	order   []uint32         // chunk indexes by CID
 
 	ending <-chan struct{} // closed when it was interrupted
@@ -101,24 +102,34 @@ func (t *transfers) afterInterrupted(ctx context.Context, root cid.Cid) bool {
 	return false
 }
 
-// opened lets others have what the target holds now and from now on.
-func (t *transfers) opened(d *download, target *transfer.Target) *swap.Holding {
+// opened lets others have what the target holds now and from now on: of is what it is
+// all or a part of.
+func (t *transfers) opened(d *download, target *transfer.Target, of transfer.Whole) *swap.Holding {
 	chunks := target.Manifest().Chunks
 	order := make([]uint32, len(chunks))
 	for i := range order {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return compareCids(chunks[a].Cid, chunks[b].Cid) })
-	h := swap.NewHolding(len(chunks)).WithSize(target.Manifest().Size)
+	h := swap.NewHolding(of.Chunks).WithSize(of.Size)
 	have := target.Have()
 	for i := range chunks {
 		if have.Has(i) {
-			h.Add(i)
+			h.Add(of.Index(i))
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d.target, d.order, d.holding = target, order, h
+	return h
+}
+
+// stored lets others have what a download puts into the store.
+func (t *transfers) stored(d *download, m *dag.Manifest) *swap.Holding {
+	h := swap.NewHolding(len(m.Chunks)).WithSize(m.Size)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d.holding = h
 	return h
 }
 
