@@ -21,7 +21,8 @@ func lsCommand(p *program) *cli.Command {
 		ArgsUsage: "[CID|LINK]",
 		Description: `Examples:
    peer ls
-   peer ls bafy...`,
+   peer ls bafy...
+   peer ls bafy.../photos/2024`,
 		Flags: nodeFlags(),
 	}, 0, 1, ls)
 }

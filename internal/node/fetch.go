@@ -84,7 +84,7 @@ func (f *fetch) failed(err error) error {
 		}
 		return f.notFound()
 	case errors.Is(err, transfer.ErrNoEntry):
-		return failure(KindNotFound, err, "peer ls "+root.String(), "%s is not got", f.ref.path)
+		return failure(KindNotFound, err, "peer ls "+root.String(), "there is no %s", f.ref.text())
 	case errors.Is(err, dag.ErrMalformed), errors.Is(err, transfer.ErrUnsafe):
 		return failure(KindDamaged, err, "peer ls "+root.String(), "%s cannot be put on this disk", root)
 	case errors.Is(err, transfer.ErrExists):

@@ -2,17 +2,22 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"path"
+	"slices"
+	"strings"
 
+	"ringswap/transfer"
 	"ringswap/transfer/dag"
 )
 
-// Entries implements [Service]. Only the folders are fetched, and one node of a
-// file whose size its folder does not say.
+// Entries implements [Service]. Only the folders are fetched, those on the way to
+// what is meant and those below, and one node of a file whose size its folder does
+// not say.
 func (n *Node) Entries(ctx context.Context, text string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		ref, err := parseRef(text)
+		ref, err := parsePath(text)
 		if err != nil {
 			yield(Entry{}, err)
 			return
@@ -23,11 +28,16 @@ func (n *Node) Entries(ctx context.Context, text string) iter.Seq2[Entry, error]
 			return
 		}
 		defer f.close()
-		type folder struct {
-			path string
-			item dag.Item
+		from, err := f.descend(ctx)
+		if err != nil {
+			yield(Entry{}, f.failed(err))
+			return
 		}
-		todo := []folder{{item: dag.Item{Cid: ref.root}}}
+		if from.item.Kind != 0 && from.item.Kind != dag.Folder {
+			yield(from.entry(), nil)
+			return
+		}
+		todo := []listed{from}
 		for len(todo) > 0 {
 			at := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
@@ -36,14 +46,14 @@ func (n *Node) Entries(ctx context.Context, text string) iter.Seq2[Entry, error]
 				yield(Entry{}, f.failed(err))
 				return
 			}
-			var below []folder
+			var below []listed
 			for _, it := range items {
-				p := path.Join(at.path, it.Name)
-				if !yield(Entry{Path: p, Type: typeName(it.Kind), Cid: it.Cid.String(), Size: max(0, it.Size), Link: it.Target}, nil) {
+				l := listed{path.Join(at.path, it.Name), it}
+				if !yield(l.entry(), nil) {
 					return
 				}
 				if it.Kind == dag.Folder {
-					below = append(below, folder{p, it})
+					below = append(below, l)
 				}
 			}
 			for i := len(below) - 1; i >= 0; i-- {
@@ -51,6 +61,42 @@ func (n *Node) Entries(ctx context.Context, text string) iter.Seq2[Entry, error]
 			}
 		}
 	}
+}
+
+// listed is what was found at a path below a root.
+type listed struct {
+	path string
+	item dag.Item
+}
+
+func (l listed) entry() Entry {
+	it := l.item
+	return Entry{Path: l.path, Type: typeName(it.Kind), Cid: it.Cid.String(), Size: max(0, it.Size), Link: it.Target}
+}
+
+// descend finds what a fetch is about: its root, of which only the CID is known, or
+// what is at its path below.
+func (f *fetch) descend(ctx context.Context) (listed, error) {
+	at := listed{item: dag.Item{Cid: f.ref.root}}
+	if f.ref.path == "" {
+		return at, nil
+	}
+	for name := range strings.SplitSeq(f.ref.path, "/") {
+		i := -1
+		if at.item.Kind == 0 || at.item.Kind == dag.Folder {
+			items, err := dag.List(ctx, at.item.Cid, f, dag.Limits{}, true)
+			if err != nil {
+				return listed{}, err
+			}
+			if i = slices.IndexFunc(items, func(it dag.Item) bool { return it.Name == name }); i >= 0 {
+				at = listed{path.Join(at.path, name), items[i]}
+			}
+		}
+		if i < 0 {
+			return listed{}, fmt.Errorf("%s: %w: %q", f.ref.root, transfer.ErrNoEntry, path.Join(at.path, name))
+		}
+	}
+	return at, nil
 }
 
 func typeName(k dag.Kind) string {
