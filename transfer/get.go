@@ -25,6 +25,9 @@ type GetConfig struct {
 	Name string
 	// Force replaces what is in the way: see TargetConfig.
 	Force bool
+	// Order is the order in which chunks are fetched. InOrder lets a program read the
+	// part file from its beginning while it grows.
+	Order Order
 	// Limits bound the content; zero fields mean the default.
 	Limits dag.Limits
 
@@ -178,6 +181,7 @@ func (g *getter) fill(ctx context.Context) error {
 		err := g.fetcher.FetchChunks(ctx, ChunkRequest{
 			Chunks:  g.m.Chunks,
 			Missing: func(i int) bool { return !have.Has(i) },
+			Order:   g.cfg.Order,
 			Deliver: g.deliver,
 		})
 		if err != nil {

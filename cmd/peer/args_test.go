@@ -123,7 +123,7 @@ func TestComplete(t *testing.T) {
 		"pin a":            "add",
 		"share ":           ":files",
 		"share x --":       "--repo --json --quiet --verbose --help --version --hidden --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
-		"get x --force --": "--repo --json --quiet --verbose --help --version --output --limit --queue --wait --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
+		"get x --force --": "--repo --json --quiet --verbose --help --version --output --limit --in-order --queue --wait --overlay --recursive --listen --bootstrap --no-mdns --network --limit-up --limit-down",
 		"get -o ":          ":files",
 		"get x --lim":      "--limit --limit-up --limit-down",
 		"run --overlay ":   "chord kademlia",

@@ -25,28 +25,36 @@ func getCommand(p *program) *cli.Command {
 	return p.command(&cli.Command{
 		Name:      "get",
 		Category:  categoryMain,
-		Usage:     "fetch a file or folder",
-		ArgsUsage: "CID|LINK",
+		Usage:     "fetch files and folders",
+		ArgsUsage: "CID|LINK...",
 		Description: `Fetches from everyone who has it at once, verifies every chunk, and writes it
 under its name into this folder, or where -o says. What is there already is not
 fetched again, so an interrupted get goes on where it was. Another file in that
 place is not overwritten without --force. With a path behind the CID, only what is
-there in its folder is fetched; it then has a CID of its own.
+there in its folder is fetched; it then has a CID of its own. Several are fetched
+one after the other, into one folder.
+
+What is rare comes first. With --in-order it comes from the beginning to the end
+instead: a player can open NAME.part while it grows. That is no help to others, so
+use it only for that.
 
 Examples:
    peer get bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64
    peer get 'peer:bafy...?name=movie.mkv&at=...' -o ~/Videos
    peer get bafy.../photos/2024 -o ~/Pictures
+   peer get bafy.../talk.pdf bafy.../slides -o ~/talk/
+   peer get bafy.../movie.mkv --in-order
    peer get bafy... --limit 500KiB --wait 10m
    peer get bafy... --queue         # the daemon fetches it, over restarts, too: peer transfers`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "this folder", Usage: "write to `PATH`; a folder takes it under its own name"},
 			&cli.StringFlag{Name: "limit", DefaultText: "0, no limit", Usage: "receive at most `RATE` bytes a second for this (2MB, 500KiB); peer limit CID changes it"},
 			&cli.BoolFlag{Name: "force", Usage: "replace another file in that place"},
+			&cli.BoolFlag{Name: "in-order", Usage: "fetch from the beginning to the end, to play it while it comes", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "queue", Usage: "leave it to the daemon and return at once", DisableDefaultText: true},
 			waitFlag(),
 		}, nodeFlags()...),
-	}, 1, 1, get)
+	}, 1, -1, get)
 }
 
 func get(ctx context.Context, in *invocation) error {
@@ -54,41 +62,57 @@ func get(ctx context.Context, in *invocation) error {
 	if err != nil {
 		return err
 	}
+	for _, ref := range in.args[1:] { // before the first is fetched
+		if err := node.CheckRef(ref); err != nil {
+			return usageError("peer get "+in.args[0]+" -o "+ref+", if that is where to put it", "%s", node.AsError(err).What)
+		}
+	}
+	one := getNow
 	if in.cli.Bool("queue") {
-		return enqueue(ctx, in, req)
+		one = enqueue
 	}
 	return in.with(ctx, func(s *session) error {
-		show := in.progress()
-		got, err := s.Get(ctx, req, show.update)
-		show.done()
-		if err != nil {
-			return resumable(err)
+		for _, ref := range in.args {
+			req.Ref = ref
+			if err := one(ctx, in, s, req); err != nil {
+				return err
+			}
 		}
-		if got.Peers == nil {
-			got.Peers = []node.GotPeer{} // an array for programs
-		}
-		return in.result(got, func(w io.Writer) { printGot(w, got) })
+		return nil
 	})
+}
+
+// getNow fetches one thing and waits for it.
+func getNow(ctx context.Context, in *invocation, s *session, req node.GetRequest) error {
+	show := in.progress()
+	got, err := s.Get(ctx, req, show.update)
+	show.done()
+	if err != nil {
+		return resumable(err)
+	}
+	if got.Peers == nil {
+		got.Peers = []node.GotPeer{} // an array for programs
+	}
+	return in.result(got, func(w io.Writer) { printGot(w, got) })
 }
 
 // enqueue leaves a transfer to the daemon, of now or of later.
-func enqueue(ctx context.Context, in *invocation, req node.GetRequest) error {
-	return in.with(ctx, func(s *session) error {
-		t, err := s.Enqueue(ctx, req)
-		if err != nil {
-			return err
-		}
-		if !s.lasting {
-			in.warn("no daemon runs on this repo, so it is fetched when one does: peer run")
-		}
-		return in.result(t, func(w io.Writer) {
-			fmt.Fprintf(w, "%s %s\n  to  %s\n  see peer transfers\n", t.State, t.Cid, printable(t.Path))
-		})
+func enqueue(ctx context.Context, in *invocation, s *session, req node.GetRequest) error {
+	t, err := s.Enqueue(ctx, req)
+	if err != nil {
+		return err
+	}
+	if !s.lasting {
+		in.warn("no daemon runs on this repo, so it is fetched when one does: peer run")
+	}
+	return in.result(t, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s\n  to  %s\n  see peer transfers\n", t.State, t.Cid, printable(t.Path))
 	})
 }
 
+// getRequest is what the flags say, without what to fetch.
 func getRequest(in *invocation) (req node.GetRequest, err error) {
-	req = node.GetRequest{Ref: in.args[0], Force: in.cli.Bool("force")}
+	req = node.GetRequest{Force: in.cli.Bool("force"), InOrder: in.cli.Bool("in-order")}
 	if req.Wait, err = in.wait(); err != nil {
 		return req, err
 	}
@@ -96,7 +120,8 @@ func getRequest(in *invocation) (req node.GetRequest, err error) {
 		return req, err
 	}
 	out := in.cli.String("output")
-	if out != "" && os.IsPathSeparator(out[len(out)-1]) { // it is to become a folder if it is none yet
+	// It is to become a folder if it is none yet.
+	if out != "" && (os.IsPathSeparator(out[len(out)-1]) || len(in.args) > 1) {
 		if err := os.MkdirAll(out, 0o777); err != nil {
 			return req, usageError("peer get CID -o PATH", "there is no folder %s and it cannot be made: %v", out, err)
 		}

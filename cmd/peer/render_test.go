@@ -15,6 +15,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // TestRendering holds what every command prints, for people and for programs,
 // against the files in testdata/golden.
 func TestRendering(t *testing.T) {
+	const hello = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 	damaged := []node.Verified{
 		{Cid: "bafybad", Path: "/home/me/a", Offset: 1 << 20, Why: "the file has changed"},
 		{Bytes: 10 << 20, Bad: 1},
@@ -63,6 +64,7 @@ func TestRendering(t *testing.T) {
 		"usage":          {args: "get", code: exitUsage},
 		"transfers":      {args: "transfers"},
 		"transfers-none": {args: "queue", node: &fakeNode{empty: true}},
+		"get-several":    {args: "get " + hello + " " + hello + "/photos"},
 		"get-queue":      {args: "get bafy --queue"},
 		"pause":          {args: "pause bafyone"},
 		"pause-none":     {args: "pause --all", node: &fakeNode{empty: true}},

@@ -277,9 +277,10 @@ func TestQuiet(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	t.Setenv("PEER_OVERLAY", "")
 	for args, want := range map[string]string{
-		"":                             "",
-		"get":                          "needs CID|LINK",
-		"get a b":                      `also given "b"`,
+		"":        "",
+		"get":     "needs CID|LINK",
+		"cat a b": `also given "b"`,
+		"get bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e b": "-o b",
 		"status x":                     "takes no arguments",
 		"get x --wait z":               `invalid value "z"`,
 		"get x --wait -1s":             "not a time to wait",

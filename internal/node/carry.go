@@ -118,7 +118,7 @@ func (n *Node) runTask(t steer.Task) {
 			return n.noteFailure(t.ID, err)
 		}
 		for {
-			_, err := n.carry(ctx, t.ID, ref, GetRequest{Ref: t.Ref, Path: t.Path, Force: t.Force, Wait: t.Wait}, nil)
+			_, err := n.carry(ctx, t.ID, ref, GetRequest{Ref: t.Ref, Path: t.Path, Force: t.Force, Wait: t.Wait, InOrder: t.InOrder}, nil)
 			switch {
 			case ctx.Err() != nil:
 				return nil // the node closes: the task stays in the plan

@@ -77,7 +77,7 @@ func (n *Node) ask(ref ref, req GetRequest, brief bool) (t steer.Task, isNew boo
 	err = change(func(p *steer.Plan) (err error) {
 		t, isNew, err = p.Add(steer.Task{
 			Root: ref.root, Name: ref.name, Added: time.Now().UTC().Truncate(time.Second), Brief: brief,
-			Request: steer.Request{Ref: req.Ref, Path: req.Path, Force: req.Force, Wait: req.Wait},
+			Request: steer.Request{Ref: req.Ref, Path: req.Path, Force: req.Force, Wait: req.Wait, InOrder: req.InOrder},
 		})
 		if err == nil && (p.Root(ref.root).Paused || !isNew) {
 			err = p.Resume(ref.root)

@@ -33,6 +33,7 @@ func (n *Node) Get(ctx context.Context, req GetRequest, progress func(Progress))
 // getOnce is one run of a transfer: until it is complete or ctx ends.
 func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 	ref, req := c.ref, c.req
+	ref.order = req.InOrder
 	f, err := n.startFetch(ctx, ref, req.Wait)
 	if err != nil {
 		return Got{}, err
@@ -69,6 +70,9 @@ func (n *Node) getOnce(ctx context.Context, c *carrier) (Got, error) {
 			}
 		},
 		Arrived: func(i int) { holding.Add(whole.Index(i)); f.announce() },
+	}
+	if req.InOrder {
+		cfg.Order = transfer.InOrder
 	}
 	got, err := transfer.Get(ctx, cfg, f)
 	if errors.Is(err, transfer.ErrInUse) && n.transfers.afterInterrupted(ctx, ref.root) {

@@ -42,6 +42,12 @@ func parsePath(text string) (ref, error) {
 	return r, nil
 }
 
+// CheckRef says what is wrong with a CID or link, which may have a path behind it.
+func CheckRef(text string) error {
+	_, err := parsePath(text)
+	return err
+}
+
 // text is how a user names it without a link's hints.
 func (r ref) text() string {
 	if r.path == "" {

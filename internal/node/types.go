@@ -163,6 +163,9 @@ type GetRequest struct {
 	// under its own name.
 	Path  string `json:"path"`
 	Force bool   `json:"force,omitempty"` // replace another file at that place
+	// InOrder fetches from the beginning to the end, so that the part file can be
+	// read while it grows; otherwise what is rare comes first.
+	InOrder bool `json:"in_order,omitempty"`
 	// Limit is bytes a second for this CID until it is here or the command ends; 0
 	// means what is set.
 	Limit int64 `json:"limit,omitempty"`

@@ -20,6 +20,8 @@ type Request struct {
 	Path  string        `json:"path"` // absolute
 	Force bool          `json:"force,omitempty"`
 	Wait  time.Duration `json:"wait,omitempty"` // nanoseconds in JSON
+	// InOrder says to fetch from the beginning to the end.
+	InOrder bool `json:"in_order,omitempty"`
 }
 
 // Task is one transfer that was asked for and is not done.
