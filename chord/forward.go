@@ -195,10 +195,11 @@ func (m *Machine) routes(key overlay.ID, asker peer.ID, keep func(*overlay.Conta
 		}
 		last = s.ID
 	}
-	if g := m.guess(key, keep); g != nil {
+	o := m.odds()
+	if g := m.guess(key, o, keep); g != nil {
 		list = append(list, route{g, false})
 	}
-	for _, c := range m.quickest(key, m.index.preceding(nil, key, 2*maxTries, m.odds(), keep)) {
+	for _, c := range m.quickest(key, m.index.preceding(nil, key, 2*maxTries, o, keep)) {
 		list = append(list, route{c, false})
 	}
 	return list

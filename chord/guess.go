@@ -24,8 +24,9 @@ const evenGuess = 1.146
 const maxGuesses = 4
 
 // guess is the first node that this one knows at or after the key, if that is
-// likely to be the key's successor, and to live; nil otherwise. keep may refuse it.
-func (m *Machine) guess(key overlay.ID, keep func(*overlay.Contact) bool) *overlay.Contact {
+// likely to be the key's successor, and to live by the odds of this moment; nil
+// otherwise. keep may refuse it.
+func (m *Machine) guess(key overlay.ID, o *odds, keep func(*overlay.Contact) bool) *overlay.Contact {
 	limit, spacing := m.cfg.Lookup.Guess, m.spacing()
 	if limit < 0 || spacing == 0 {
 		return nil
@@ -38,7 +39,7 @@ func (m *Machine) guess(key overlay.ID, keep func(*overlay.Contact) bool) *overl
 	if keep != nil && !keep(c) {
 		return nil
 	}
-	if !m.odds().trusted(&m.index.list[i]) {
+	if !o.trusted(&m.index.list[i]) {
 		return nil
 	}
 	if missed := fraction(c.ID.Sub(key)) / spacing * (1 - m.index.known(i, spacing)); missed > limit {

@@ -80,10 +80,11 @@ func (l *lookup) begin() {
 			l.after(c, nil).vouch(nil)
 		}
 	}
-	if g := m.guess(l.target, nil); g != nil && len(l.owners) == 0 {
+	o := m.odds()
+	if g := m.guess(l.target, o, nil); g != nil && len(l.owners) == 0 {
 		l.after(g, nil).guess()
 	}
-	for _, c := range m.index.preceding(nil, l.target, 2*m.cfg.Lookup.Answer, m.odds(), nil) {
+	for _, c := range m.index.preceding(nil, l.target, 2*m.cfg.Lookup.Answer, o, nil) {
 		l.before(c, nil)
 	}
 	if len(l.list) == 0 && len(l.owners) == 0 {

@@ -146,11 +146,12 @@ func (m *Machine) claim(key overlay.ID, n int, a *FindAnswer) {
 // way answers with nodes before the key, and with the first one after it if that
 // may well be its successor and nothing better is known.
 func (m *Machine) way(key overlay.ID, a *FindAnswer, keep func(*overlay.Contact) bool) {
-	a.Closer = m.index.preceding(make([]*overlay.Contact, 0, m.cfg.Lookup.Answer+1), key, m.cfg.Lookup.Answer, m.odds(), keep)
+	o := m.odds()
+	a.Closer = m.index.preceding(make([]*overlay.Contact, 0, m.cfg.Lookup.Answer+1), key, m.cfg.Lookup.Answer, o, keep)
 	if len(a.Owners) > 0 {
 		return
 	}
-	if g := m.guess(key, keep); g != nil {
+	if g := m.guess(key, o, keep); g != nil {
 		a.Closer = append(a.Closer, g)
 	}
 }
