@@ -248,6 +248,19 @@ func TestFalseVouches(t *testing.T) {
 	}
 }
 
+// TestThanksComeAtTheEnd fetches a file in less time than it takes until peers are
+// thanked: the holder hears of all that it gave, and is shown what others say.
+func TestThanksComeAtTheEnd(t *testing.T) {
+	swaptest.Leaks(t)
+	f := swaptest.NewContent(35, 8, 256<<10)
+	atHolder := swap.NewLedger(0)
+	holder, _ := swaptest.Serve(t, swaptest.Seed(f), swap.ServerConfig{Ledger: atHolder})
+	s := session(t, swaptest.Host(t), f.Root, swap.SessionConfig{Thanks: time.Hour})
+	s.AddPeer(swaptest.Info(holder), "test")
+	swaptest.Collect(swaptest.Context(t, time.Minute), t, s, f, swap.Rarest)
+	eventually(t, "the holder is thanked", func() bool { return atHolder.Vouches().Taken == 1 })
+}
+
 // swarmHost is a node that fetches and serves the same content.
 type swarmHost struct {
 	host.Host

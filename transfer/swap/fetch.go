@@ -35,6 +35,7 @@ type job struct {
 	id      int
 	chunks  []dag.Chunk
 	todo    *bitset.Set // to be delivered
+	leaves  bool        // not inner blocks
 	order   Order
 	deliver Deliver
 
@@ -70,7 +71,7 @@ func (s *Session) FetchChunks(ctx context.Context, f ChunkFetch) error {
 		todo.Add(i)
 	}
 	s.cfg.Ledger.sized(s.root, f.Chunks)
-	return s.fetch(ctx, &job{chunks: f.Chunks, order: f.Order, deliver: f.Deliver}, sizes, todo, true)
+	return s.fetch(ctx, &job{chunks: f.Chunks, leaves: true, order: f.Order, deliver: f.Deliver}, sizes, todo, true)
 }
 
 // Blocks fetches, verifies and delivers the blocks of cids, which are distinct
@@ -156,7 +157,9 @@ func (s *Session) endJob(j *job, err error) {
 		return
 	}
 	j.ended, j.err = true, err
-	delete(s.jobs, j.id)
+	if delete(s.jobs, j.id); err == nil && j.leaves && len(s.jobs) == 0 {
+		signal(s.thank)
+	}
 	s.picker.EndJob(j.id)
 	for key, v := range s.in.arrivals {
 		if key.Job != j.id {

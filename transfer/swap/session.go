@@ -62,6 +62,9 @@ type SessionConfig struct {
 	Ledger *Ledger
 	// Gossip tells peers of the other members of the swarm; nil says nothing.
 	Gossip Gossip
+	// Thanks is how often the session looks whether it has something to say to the
+	// peers that it fetches from, beside when everything has come: 1 s, at least that.
+	Thanks time.Duration
 	// InOrder says that the chunks are read in order: peers are asked to name all
 	// that they have at once.
 	InOrder bool
@@ -78,6 +81,7 @@ func (c SessionConfig) withDefaults() SessionConfig {
 	def(&c.Stall, 20*time.Second)
 	def(&c.Backoff, 500*time.Millisecond)
 	def(&c.MaxAttempts, 8)
+	def(&c.Thanks, minThanks)
 	if c.Ledger == nil {
 		c.Ledger = NewLedger(0)
 	}
@@ -96,6 +100,8 @@ func (c SessionConfig) Validate() error {
 		return fmt.Errorf("swap: Buffer of %d bytes, the least is 4 MiB", c.Buffer)
 	case c.MaxPeers < 1 || c.Workers < 1 || c.MaxAttempts < 1:
 		return errors.New("swap: a bound of the session is negative")
+	case c.Thanks < minThanks:
+		return fmt.Errorf("swap: Thanks every %v, the least is %v", c.Thanks, minThanks)
 	case c.DialTimeout < 0 || c.WriteTimeout < 0 || c.Stall < 0 || c.Backoff < 0 || c.NoProviders < 0:
 		return errors.New("swap: a duration of the session is negative")
 	}
@@ -112,6 +118,7 @@ type Session struct {
 	wg     sync.WaitGroup // every goroutine of the session
 	done   chan struct{}  // closed by Close
 	wakeup chan struct{}  // capacity 1: the deadline has come nearer
+	thank  chan struct{}  // capacity 1: everything has come
 
 	mu       sync.Mutex
 	picker   *pick.Picker
@@ -138,7 +145,7 @@ func NewSession(h host.Host, root cid.Cid, cfg SessionConfig) (*Session, error) 
 	cfg = cfg.withDefaults()
 	s := &Session{
 		cfg: cfg, host: h, root: root,
-		done: make(chan struct{}), wakeup: make(chan struct{}, 1),
+		done: make(chan struct{}), wakeup: make(chan struct{}, 1), thank: make(chan struct{}, 1),
 		picker: pick.New(pick.Config{
 			Budget: cfg.Buffer, Stall: cfg.Stall,
 			Rand: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),

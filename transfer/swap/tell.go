@@ -9,12 +9,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// vouchEvery is how often a session looks whether it has something to say to the
-// peers that it fetches from, and vouchStep the bytes by which a vouch has to grow
-// to be said again.
+// minThanks is the least time between two vouches by the same peer, and vouchStep the
+// bytes by which one has to grow to be said again.
 const (
-	vouchEvery = time.Second
-	vouchStep  = 16 << 10
+	minThanks = time.Second
+	vouchStep = 16 << 10
 )
 
 // told is what a peer was told on its present stream.
@@ -24,11 +23,13 @@ type told struct {
 }
 
 // tell thanks the peers for what came from them, shows them what others have
-// received from this node, and names members, until the session closes.
+// received from this node, and names members, until the session closes. It does so at
+// once when everything has come: whoever gave the last of it should not lose its thanks
+// because the session ends.
 func (s *Session) tell() {
 	defer s.wg.Done()
 	key := s.host.Peerstore().PrivKey(s.host.ID())
-	tick := time.NewTicker(vouchEvery)
+	tick := time.NewTicker(s.cfg.Thanks)
 	defer tick.Stop()
 	for {
 		select {
@@ -36,6 +37,8 @@ func (s *Session) tell() {
 			return
 		case now := <-tick.C:
 			s.tellAll(now, key)
+		case <-s.thank:
+			s.tellAll(time.Now(), key)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -296,6 +297,16 @@ func serverOptional(t *testing.T, start startServer) {
 	}
 }
 
+// negative is an offset of -1, as one who writes signed numbers would put it, and a
+// length of 1.
+var negative = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}
+
+// wantHead is the body of a Want up to its offset.
+func wantHead(c cid.Cid) []byte {
+	b := append([]byte{1}, byte(c.ByteLen()))
+	return append(b, c.Bytes()...)
+}
+
 func serverViolations(t *testing.T, start startServer) {
 	f := NewContent(1, 1, 1<<20)
 	to, h := start(t, Seed(f)), Host(t)
@@ -312,6 +323,7 @@ func serverViolations(t *testing.T, start startServer) {
 		"want too long":     after(wire.AppendFrame(nil, wire.TypeWant, make([]byte, 5000))),
 		"want malformed":    after(wire.AppendFrame(nil, wire.TypeWant, []byte{1, 2, 3})),
 		"want of 2^63":      after(wire.Want{ID: 1, Cid: f.Chunks[0].Cid, Offset: 1<<63 - 1, Length: 5}.Append(nil)),
+		"want of -1":        after(wire.AppendFrame(nil, wire.TypeWant, append(bytes.Clone(wantHead(f.Chunks[0].Cid)), negative...))),
 		"same id twice":     after(append(bytes.Clone(want), want...)),
 		"a holder's frame":  after(wire.Refuse{ID: 1}.Append(nil)),
 		"data":              after(append(wire.Block{ID: 1, Len: 3, Last: true}.AppendHead(nil), "abc"...)),
