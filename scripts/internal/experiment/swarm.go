@@ -27,6 +27,7 @@ func (*Swarm) About() figure.About {
 		Examples: [][2]string{
 			{"swarm", "eight peers, three of them free riders, under every rule"},
 			{"swarm --attacks --peers 60", "each way to cheat, by three tenths of the peers (minutes)"},
+			{"swarm --attacks --runs 5", "the same with eight peers, means of five seeds"},
 			{"swarm --steady --peers 60", "peers come one by one, three tenths free riders"},
 			{"swarm --json", "the same for programs"},
 			{"swarm --out /tmp/figures", "also as CSV, SVG and PNG"},
@@ -38,8 +39,8 @@ func (*Swarm) About() figure.About {
 func (s *Swarm) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.peers, "peers", 8, "`number` of peers beside the seed")
 	fs.IntVar(&s.takers, "takers", -1, "`number` of them that take only; -1: three tenths, 3 of 8")
-	fs.IntVar(&s.runs, "runs", 5, "`number` of runs, each with another seed, of which the mean is shown")
-	fs.BoolVar(&s.attacks, "attacks", false, "compare ways to cheat under the rule that is used; one run of each")
+	fs.IntVar(&s.runs, "runs", 0, "`number` of runs, each with another seed, of which the mean is shown; 0: 5, and 1 with --attacks")
+	fs.BoolVar(&s.attacks, "attacks", false, "compare ways to cheat under the rule that is used")
 	fs.BoolVar(&s.steady, "steady", false, "let peers come one by one; one run")
 	fs.Uint64Var(&s.seed, "seed", 1, "everything follows from it")
 }
@@ -48,6 +49,13 @@ func (s *Swarm) Flags(fs *flag.FlagSet) {
 func (s *Swarm) Validate() error {
 	if s.takers < 0 {
 		s.takers = (3*s.peers + 9) / 10
+	}
+	switch {
+	case s.runs != 0:
+	case s.attacks:
+		s.runs = 1
+	default:
+		s.runs = 5
 	}
 	for _, err := range []error{
 		within("peers", s.peers, 2, 2000), within("takers", s.takers, 0, s.peers-1), within("runs", s.runs, 1, 1000),
@@ -180,7 +188,7 @@ func (s *Swarm) runAttacks(ctx context.Context, progress io.Writer) (*figure.Rep
 	t := swarmTable("swarm-attacks", fmt.Sprintf("%d peers, %d of them takers", s.peers, s.takers), "strategy")
 	add := func(name string, n, takers int, a swarm.Strategy) (swarmRow, error) {
 		fmt.Fprintln(progress, name)
-		m, err := s.mean(ctx, 1, func(seed uint64) swarm.Config { return swarm.Crowd(rule, n, takers, a, seed) })
+		m, err := s.mean(ctx, s.runs, func(seed uint64) swarm.Config { return swarm.Crowd(rule, n, takers, a, seed) })
 		m.bound = boundOf(swarm.Crowd(rule, n, takers, a, 0), n-takers)
 		m.addTo(t, name)
 		return m, err
