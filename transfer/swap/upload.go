@@ -32,6 +32,14 @@ type uploads struct {
 	timer   *time.Timer
 	due     time.Time // when the timer fires; zero if it does not
 	closed  bool
+	scratch scratch
+}
+
+// scratch is what every turn is decided with; it is kept from one to the next.
+type scratch struct {
+	held map[peer.ID]int // bytes in writing
+	fit  []*turn
+	as   []fair.Candidate // fit, as the choker sees it
 }
 
 // turn is one stream's claim to write so many bytes.
@@ -115,7 +123,7 @@ func (u *uploads) dispatch() {
 			u.again(wait)
 			break
 		}
-		i, retry := u.ledger.choose(u.choker, now, candidates(fit))
+		i, retry := u.ledger.choose(u.choker, now, u.candidates(fit))
 		if i < 0 || i >= len(fit) {
 			refused = true
 			if retry > 0 {
@@ -163,16 +171,18 @@ func (u *uploads) tell(refused bool) {
 }
 
 // fitting returns the waiting turns for which there is room, and which the bounds
-// of their roots let through.
+// of their roots let through. The slice is good until the next call.
 func (u *uploads) fitting(now time.Time) []*turn {
-	if len(u.waiting) == 0 {
-		return nil
+	s := &u.scratch
+	if s.held == nil {
+		s.held = make(map[peer.ID]int)
 	}
-	held := make(map[peer.ID]int, len(u.writing))
+	held, fit := s.held, s.fit[:0]
+	clear(held)
+	clear(s.fit) // turns that are over
 	for _, t := range u.writing {
 		held[t.Peer] += t.Bytes
 	}
-	fit := make([]*turn, 0, len(u.waiting))
 	for _, t := range u.waiting {
 		if u.bytes+t.Bytes > u.max || held[t.Peer]+t.Bytes > u.maxPeer {
 			continue
@@ -183,15 +193,18 @@ func (u *uploads) fitting(now time.Time) []*turn {
 		}
 		fit = append(fit, t)
 	}
+	s.fit = fit
 	return fit
 }
 
-func candidates(fit []*turn) []fair.Candidate {
-	cs := make([]fair.Candidate, len(fit))
-	for i, t := range fit {
-		cs[i] = t.Candidate
+// candidates is good until the next call: a choker keeps nothing of it.
+func (u *uploads) candidates(fit []*turn) []fair.Candidate {
+	as := u.scratch.as[:0]
+	for _, t := range fit {
+		as = append(as, t.Candidate)
 	}
-	return cs
+	u.scratch.as = as
+	return as
 }
 
 // press ends the write that has been blocked longest if it keeps others from
