@@ -282,6 +282,7 @@ func (p *downstream) cancelRequest(id uint64) {
 // ban ends the stream for good. s.mu is held.
 func (p *downstream) ban(reason string) {
 	p.banned, p.status, p.reason = true, PeerBanned, reason
+	p.s.cfg.Ledger.ban(p.s.root, p.id, reason)
 	p.leave()
 }
 

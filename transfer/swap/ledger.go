@@ -35,7 +35,11 @@ type ledgerSwarm struct {
 	sessions int   // that fetch it
 	moved    Totals
 	receipts map[peer.ID]wire.Vouch
+	banned   map[peer.ID]string // who sends no more of it to this node, and why
 }
+
+// maxBanned bounds the peers of one swarm whose ban is remembered.
+const maxBanned = 256
 
 // NewLedger makes a ledger of at most maxPeers accounts; 0 means
 // [fair.DefaultAccounts]. When it is full, the peer with the least traffic is
@@ -188,6 +192,25 @@ func (l *Ledger) waits(k fair.Choker, c fair.Candidate) wire.Choke {
 	return m
 }
 
+// ban remembers that no session of root uses p any more, and why.
+func (l *Ledger) ban(root cid.Cid, p peer.ID, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.swarms[root]; s != nil && len(s.banned) < maxBanned {
+		s.banned[p] = reason
+	}
+}
+
+// banned is why no session of root uses p; empty if they may.
+func (l *Ledger) banned(root cid.Cid, p peer.ID) (reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.swarms[root]; s != nil {
+		reason = s.banned[p]
+	}
+	return reason
+}
+
 // begin says that a session fetches root; end that it does so no more.
 func (l *Ledger) begin(root cid.Cid) {
 	l.mu.Lock()
@@ -247,7 +270,7 @@ func (l *Ledger) swarm(root cid.Cid) *ledgerSwarm {
 	if len(l.swarms) >= fair.MaxSwarms && !l.forgetSwarm() {
 		return nil
 	}
-	s = &ledgerSwarm{receipts: make(map[peer.ID]wire.Vouch)}
+	s = &ledgerSwarm{receipts: make(map[peer.ID]wire.Vouch), banned: make(map[peer.ID]string)}
 	l.swarms[root] = s
 	return s
 }

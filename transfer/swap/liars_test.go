@@ -147,3 +147,43 @@ func TestLiarsAreMany(t *testing.T) {
 		t.Errorf("%d bytes were fetched beyond the %d of the content", over, f.Bytes())
 	}
 }
+
+// TestLiarsStayOut: a fetch that goes on in another session, after a pause, does not
+// let those in again that an earlier one has found; another root is another matter.
+func TestLiarsStayOut(t *testing.T) {
+	swaptest.Leaks(t)
+	f, other := swaptest.NewContent(23, 2, 256<<10), swaptest.NewContent(24, 2, 256<<10)
+	var asks atomic.Int32
+	liar := swaptest.Lying(t, f, func(wire.Want) bool { asks.Add(1); return true }, func() bool { return false })
+	good, _ := swaptest.Serve(t, swaptest.Seed(f), swap.ServerConfig{})
+	h, ledger := swaptest.Host(t), swap.NewLedger(0)
+	first := session(t, h, f.Root, swap.SessionConfig{Ledger: ledger})
+	first.AddPeer(swaptest.Info(liar), "test")
+	fetched := make(chan struct{})
+	go func() {
+		defer close(fetched)
+		swaptest.Collect(swaptest.Context(t, time.Minute), t, first, f, swap.Rarest)
+	}()
+	until(t, func() bool { return known(first, liar.ID()).Status == swap.PeerBanned })
+	first.AddPeer(swaptest.Info(good), "test")
+	<-fetched
+	why := known(first, liar.ID()).Reason
+	_ = first.Close()
+	asked := asks.Load()
+
+	again := session(t, h, f.Root, swap.SessionConfig{Ledger: ledger})
+	again.AddPeer(swaptest.Info(liar), "test")
+	if st := known(again, liar.ID()); st.Status != swap.PeerBanned || st.Reason != why || why == "" {
+		t.Errorf("in the next session: %+v", st)
+	}
+	again.AddPeer(swaptest.Info(good), "test")
+	swaptest.Collect(swaptest.Context(t, time.Minute), t, again, f, swap.Rarest)
+	if n := asks.Load(); n != asked {
+		t.Errorf("it was asked %d times more", n-asked)
+	}
+	elsewhere := session(t, h, other.Root, swap.SessionConfig{Ledger: ledger})
+	elsewhere.AddPeer(swaptest.Info(liar), "test")
+	if st := known(elsewhere, liar.ID()); st.Status == swap.PeerBanned {
+		t.Errorf("of another root: %+v", st)
+	}
+}

@@ -142,6 +142,9 @@ func (s *Session) AddPeer(info peer.AddrInfo, source string) bool {
 			return false
 		}
 		p = &downstream{s: s, id: info.ID, info: peer.AddrInfo{ID: info.ID}}
+		if why := s.cfg.Ledger.banned(s.root, info.ID); why != "" { // by an earlier session
+			p.banned, p.status, p.reason = true, PeerBanned, why
+		}
 		s.peers[info.ID] = p
 	}
 	p.source(source)
