@@ -110,7 +110,7 @@ func (c CreditConfig) Validate() error {
 //  2. Contributors, by their deficit: what was sent to them minus their credit,
 //     lowest first. Credit is what came from them, and what those whose word
 //     counts vouch for. What this node alone had goes first to those who want a block
-//     of which few copies have left it, until it has sent everything twice.
+//     of which few copies have left it, while many wait and until it has sent everything twice.
 //  3. A seed gives what no contributor wants, for a while, to anyone. A node that still wants
 //     something itself gives nothing more.
 type Credit struct {
@@ -208,7 +208,7 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 		}
 		if r.class == asContributor {
 			p.asked, contributors = now, true
-			r = p.order(c, r, mercy)
+			r = p.order(c, r, mercy, crowd)
 		}
 		if r.class != refused && (best < 0 || r.before(first)) {
 			best, first = i, r
@@ -235,14 +235,14 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	return best, 0
 }
 
-// order is a contributor's rank among contributors. mercy says that this turn is one
-// that does not go by what they gave.
-func (p *Credit) order(c Candidate, r rank, mercy bool) rank {
+// order is a contributor's rank among contributors, in a crowd of so many that wait.
+// mercy says that this turn is one that does not go by what they gave.
+func (p *Credit) order(c Candidate, r rank, mercy bool, crowd int64) rank {
 	s := p.book.Swarm(c.Root)
 	switch k := p.copiesOf(c); {
 	case mercy && (s == nil || !s.Complete()):
 		r.level = 0 // whoever has waited longest
-	case k != nil && !mercy:
+	case k != nil && !mercy && crowd >= copiesCrowd:
 		r.copies, r.begun = k.others(c.Peer, c.Block), k.has(c.Peer, c.Block)
 	}
 	return r

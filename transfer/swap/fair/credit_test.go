@@ -179,8 +179,15 @@ func TestCreditRareBlocksFirst(t *testing.T) {
 	b := NewBook(0)
 	contribute(t, b, size, "a", "b", "c", "d")
 	c := NewCredit(b, CreditConfig{})
+	var crowd []Candidate // that waits for what everyone has
+	for i := range copiesCrowd {
+		crowd = append(crowd, Candidate{Peer: peer.ID(fmt.Sprint("crowd", i)), Block: "all", Bytes: turn})
+		b.Sent(root, crowd[i].Peer, 1<<20) // its gift
+	}
+	b.Swarm(root).traffic = 0
 	turnOf := func(who ...Candidate) peer.ID {
 		t.Helper()
+		who = append(who, crowd...)
 		for got := range serve(b, c, start, 1, who...) {
 			return got
 		}
@@ -209,6 +216,10 @@ func TestCreditRareBlocksFirst(t *testing.T) {
 	}
 	if !served {
 		t.Error("who wants what others have is never served")
+	}
+	few := serve(b, c, start, 1, want("c", "one"), want("b", "four"))
+	if few["c"] == 0 { // which was sent less
+		t.Errorf("%v are served by copies though few wait", few)
 	}
 	b.Swarm(root).traffic = 2 * size
 	if p := turnOf(want("c", "one"), want("b", "three")); p != "c" || b.Swarm(root).copies.count != nil {
