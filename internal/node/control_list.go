@@ -149,7 +149,7 @@ func (n *Node) saveSteering() {
 
 // countServed adds to the accounts of the roots what was given since the last time.
 func (n *Node) countServed(now time.Time, took time.Duration) {
-	n.flows.sample(now, n.meter.Swarms(), n.server.Uploads())
+	n.flows.sample(now, n.meter.Swarms(), n.sentToPeers(), n.transfers.received())
 	sent := n.flows.take()
 	roots := slices.SortedFunc(maps.Keys(sent), func(a, b cid.Cid) int { return strings.Compare(a.KeyString(), b.KeyString()) })
 	n.steering.look(func(p *steer.Plan) {
@@ -177,4 +177,13 @@ func (n *Node) credit(root cid.Cid, size, sent int64, took time.Duration) {
 		n.log.Info("a seeding goal is reached", "cid", root)
 		n.applyRoot(root)
 	}
+}
+
+// sentToPeers is what went to every peer on the streams that are open, in bytes.
+func (n *Node) sentToPeers() map[pair]int64 {
+	sums := make(map[pair]int64)
+	for _, u := range n.server.Uploads() {
+		sums[pair{u.Root, u.Peer}] += u.Sent
+	}
+	return sums
 }

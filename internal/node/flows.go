@@ -18,14 +18,28 @@ type flows struct {
 	rate  map[cid.Cid]flow
 	spent map[cid.Cid]int64 // sent since take
 
-	toPeers map[upload]int64 // what went to peers, in all
-	upRates map[upload]float64
+	up, down perPeer
 }
 
-// upload is what goes to a peer of a root.
-type upload struct {
+// pair is a peer of a root.
+type pair struct {
 	root cid.Cid
 	peer peer.ID
+}
+
+// perPeer measures one direction.
+type perPeer struct {
+	sums  map[pair]int64 // bytes, in all
+	rates map[pair]float64
+}
+
+// sample takes the sums as they are after took seconds more.
+func (p *perPeer) sample(took float64, sums map[pair]int64) {
+	p.rates = make(map[pair]float64, len(sums))
+	for who, sum := range sums {
+		p.rates[who] = float64(grown(p.sums[who], sum)) / took
+	}
+	p.sums = sums
 }
 
 // flow is in bytes a second.
@@ -35,16 +49,17 @@ func newFlows() *flows {
 	return &flows{at: time.Now(), last: make(map[cid.Cid]swap.Totals), spent: make(map[cid.Cid]int64)}
 }
 
-// sample takes the sums of all roots, and what is served, as they are now. A sum that is less than the
-// last time began anew.
-func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals, uploads []swap.Upload) {
+// sample takes the sums of all roots, and those of their peers each way, as they are
+// now. A sum that is less than the last time began anew.
+func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals, sent, received map[pair]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	took := now.Sub(f.at).Seconds()
 	if took <= 0 {
 		return
 	}
-	f.sampleUploads(took, uploads)
+	f.up.sample(took, sent)
+	f.down.sample(took, received)
 	f.rate = make(map[cid.Cid]flow)
 	for root, sum := range sums {
 		before := f.last[root]
@@ -59,22 +74,13 @@ func (f *flows) sample(now time.Time, sums map[cid.Cid]swap.Totals, uploads []sw
 	f.at, f.last = now, sums
 }
 
-func (f *flows) sampleUploads(took float64, uploads []swap.Upload) {
-	before := f.toPeers
-	f.toPeers, f.upRates = make(map[upload]int64), make(map[upload]float64)
-	for _, u := range uploads {
-		f.toPeers[upload{u.Root, u.Peer}] += u.Sent
-	}
-	for u, sent := range f.toPeers {
-		f.upRates[u] = float64(grown(before[u], sent)) / took
-	}
-}
-
-// upRate is how fast a root goes to a peer, in bytes a second.
-func (f *flows) upRate(root cid.Cid, p peer.ID) float64 {
+// ofPeer are the rates from and to a peer of a root, in bytes a second, over the last
+// few seconds.
+func (f *flows) ofPeer(root cid.Cid, p peer.ID) (in, out float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.upRates[upload{root, p}]
+	who := pair{root, p}
+	return f.down.rates[who], f.up.rates[who]
 }
 
 func grown(before, now int64) int64 {

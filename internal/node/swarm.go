@@ -126,6 +126,7 @@ func (n *Node) swarmPeers(root cid.Cid, chunks int) []SwarmPeer {
 		for _, p := range d.session.Peers() {
 			if known := peers[p.ID]; known == nil || p.Status == swap.PeerConnected {
 				sp := swarmPeer(p, chunks)
+				sp.RateIn, _ = n.flows.ofPeer(root, p.ID)
 				peers[p.ID] = &sp
 			}
 		}
@@ -147,7 +148,7 @@ func (n *Node) swarmPeers(root cid.Cid, chunks int) []SwarmPeer {
 		if u.Choked {
 			sp.Choked = u.Reason.String()
 		}
-		sp.RateOut = n.flows.upRate(root, u.Peer)
+		_, sp.RateOut = n.flows.ofPeer(root, u.Peer)
 	}
 	out := make([]SwarmPeer, 0, len(peers))
 	for _, p := range peers {
@@ -160,7 +161,7 @@ func (n *Node) swarmPeers(root cid.Cid, chunks int) []SwarmPeer {
 func swarmPeer(p swap.PeerStats, chunks int) SwarmPeer {
 	sp := SwarmPeer{
 		ID: p.ID.String(), State: p.Status.String(), Path: route(p.Relayed), Why: p.Reason,
-		RateIn: p.Rate, RTT: ms(p.RTT), Chunks: p.Chunks,
+		RTT: ms(p.RTT), Chunks: p.Chunks,
 	}
 	stand(&sp, p.Standing)
 	if p.Complete {

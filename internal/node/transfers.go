@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -183,6 +184,20 @@ func (t *transfers) of(root cid.Cid) (list []*download) {
 		}
 	}
 	return list
+}
+
+// received is what came from every peer in the downloads that run, in bytes.
+func (t *transfers) received() map[pair]int64 {
+	t.mu.Lock()
+	running := slices.Collect(maps.Keys(t.running))
+	t.mu.Unlock()
+	sums := make(map[pair]int64)
+	for _, d := range running {
+		for _, p := range d.session.Peers() {
+			sums[pair{d.root, p.ID}] += p.Received
+		}
+	}
+	return sums
 }
 
 func (t *transfers) count() int {
