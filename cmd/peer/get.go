@@ -172,6 +172,9 @@ func printGot(w io.Writer, got node.Got) {
 		fmt.Fprintln(w, ")")
 	}
 	if len(got.Peers) == 0 {
+		if fetched > 0 {
+			fmt.Fprintln(w, "  nothing from peers: the blocks were in the repo, or in files that are shared")
+		}
 		return
 	}
 	t := newTable(w)
