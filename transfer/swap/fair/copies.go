@@ -10,7 +10,7 @@ import "github.com/libp2p/go-libp2p/core/peer"
 // of 1 MiB, and about 2 MiB of memory until everything was sent twice.
 const maxCopies = 1 << 14
 
-// copiesCrowd is how many have to wait for copies to matter. Where there are few, they
+// copiesCrowd is how many contributors have to wait for copies to matter. Where there are few, they
 // seldom ask for the same block, and a clique that vouches for itself would get the
 // first copies of so much that the others wait for its chunks until the end: with 3
 // of 10 that vouch falsely the givers were slower by 1.32 instead of 1.12.

@@ -110,7 +110,7 @@ func (c CreditConfig) Validate() error {
 //  2. Contributors, by their deficit: what was sent to them minus their credit,
 //     lowest first. Credit is what came from them, and what those whose word
 //     counts vouch for. What this node alone had goes first to those who want a block
-//     of which few copies have left it, while many wait and until it has sent everything twice.
+//     of which few copies have left it, while many contributors wait and until it has sent everything twice.
 //  3. A seed gives what no contributor wants, for a while, to anyone. A node that still wants
 //     something itself gives nothing more.
 type Credit struct {
@@ -119,6 +119,7 @@ type Credit struct {
 	gifts purse
 	taste purse
 	asked time.Time // when a contributor was last seen waiting
+	among int       // contributors that waited last time
 	turns int       // of contributors since the last that was mercy
 	early int64     // bytes of gifts that contributors have let pass and not had since, GiftTurn times
 
@@ -200,7 +201,7 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	best, crowd := -1, int64(len(waiting))
 	var first rank
 	mercy := p.turns >= p.cfg.Mercy
-	contributors := false
+	contributors, among := false, 0
 	for i, c := range waiting {
 		r := p.rank(now, c, crowd)
 		if r.class < asContributor && p.early >= p.cfg.GiftTurn*p.cfg.GiftBurst && p.first(c) {
@@ -208,12 +209,14 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 		}
 		if r.class == asContributor {
 			p.asked, contributors = now, true
-			r = p.order(c, r, mercy, crowd)
+			r = p.order(c, r, mercy)
+			among++
 		}
 		if r.class != refused && (best < 0 || r.before(first)) {
 			best, first = i, r
 		}
 	}
+	p.among = among
 	if best < 0 || first.class == asNext || first.class == asLeftover && now.Sub(p.asked) < p.cfg.Hold {
 		return -1, retry
 	}
@@ -235,14 +238,13 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	return best, 0
 }
 
-// order is a contributor's rank among contributors, in a crowd of so many that wait.
-// mercy says that this turn is one that does not go by what they gave.
-func (p *Credit) order(c Candidate, r rank, mercy bool, crowd int64) rank {
+// order is a contributor's rank among contributors. mercy says that this turn is one that does not go by what they gave.
+func (p *Credit) order(c Candidate, r rank, mercy bool) rank {
 	s := p.book.Swarm(c.Root)
 	switch k := p.copiesOf(c); {
 	case mercy && (s == nil || !s.Complete()):
 		r.level = 0 // whoever has waited longest
-	case k != nil && !mercy && crowd >= copiesCrowd:
+	case k != nil && !mercy && p.among >= copiesCrowd:
 		r.copies, r.begun = k.others(c.Peer, c.Block), k.has(c.Peer, c.Block)
 	}
 	return r

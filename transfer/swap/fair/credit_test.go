@@ -182,9 +182,10 @@ func TestCreditRareBlocksFirst(t *testing.T) {
 	var crowd []Candidate // that waits for what everyone has
 	for i := range copiesCrowd {
 		crowd = append(crowd, Candidate{Peer: peer.ID(fmt.Sprint("crowd", i)), Block: "all", Bytes: turn})
-		b.Sent(root, crowd[i].Peer, 1<<20) // its gift
+		contribute(t, b, size, crowd[i].Peer)
 	}
-	b.Swarm(root).traffic = 0
+	serve(b, c, start, 1, crowd[0])
+	serve(b, c, start, 1, crowd[1])
 	turnOf := func(who ...Candidate) peer.ID {
 		t.Helper()
 		who = append(who, crowd...)
@@ -198,7 +199,9 @@ func TestCreditRareBlocksFirst(t *testing.T) {
 	if p := turnOf(want("stranger", "gift")); p != "stranger" {
 		t.Fatalf("%s is served", p)
 	}
-	turnOf(want("a", "one"))
+	if p := turnOf(want("a", "one")); p != "a" {
+		t.Errorf("%s is served", p)
+	}
 	if p := turnOf(want("c", "one"), want("b", "two"), want("a", "one")); p != "a" {
 		t.Errorf("%s is served before the one that has begun its block", p)
 	}
@@ -217,12 +220,13 @@ func TestCreditRareBlocksFirst(t *testing.T) {
 	if !served {
 		t.Error("who wants what others have is never served")
 	}
+	serve(b, c, start, 1, want("d", "one"))
 	few := serve(b, c, start, 1, want("c", "one"), want("b", "four"))
 	if few["c"] == 0 { // which was sent less
 		t.Errorf("%v are served by copies though few wait", few)
 	}
 	b.Swarm(root).traffic = 2 * size
-	if p := turnOf(want("c", "one"), want("b", "three")); p != "c" || b.Swarm(root).copies.count != nil {
+	if p := turnOf(want("c", "one"), want("d", "three")); p == "d" || b.Swarm(root).copies.count != nil {
 		t.Errorf("%s is served by copies though everything was sent twice: %v", p, b.Swarm(root).copies)
 	}
 }
