@@ -27,6 +27,7 @@ type node struct {
 
 	daemon *exec.Cmd
 	quiet  chan struct{} // closed when the daemon says nothing more
+	said   lastWords     // by the daemon, beside what is for programs
 }
 
 // repo is a short path: sockets have little room in their names.
@@ -53,8 +54,9 @@ func (n *node) start(ctx context.Context) error {
 		args = append(args, "--limit-up", "none")
 	}
 	daemon := n.command(ctx, args...)
+	daemon.Stderr = &n.said
 	if n.Verbose {
-		daemon.Stderr = os.Stderr
+		daemon.Stderr = io.MultiWriter(os.Stderr, &n.said)
 	}
 	out, err := daemon.StdoutPipe()
 	if err != nil {
@@ -94,9 +96,20 @@ func (n *node) stop() error {
 	defer limit.Stop()
 	<-n.quiet
 	if err := n.daemon.Wait(); err != nil {
-		return fmt.Errorf("%s: %w", n.name, err)
+		return fmt.Errorf("%s: %w: its last words: %s", n.name, err, n.said.bytes)
 	}
 	return nil
+}
+
+// lastWords keeps the end of what a process says: enough to see why it died.
+type lastWords struct{ bytes []byte }
+
+func (l *lastWords) Write(b []byte) (int, error) {
+	l.bytes = append(l.bytes, b...)
+	if more := len(l.bytes) - 8<<10; more > 0 {
+		l.bytes = l.bytes[more:]
+	}
+	return len(b), nil
 }
 
 // do runs a command against the daemon and decodes its one JSON object.

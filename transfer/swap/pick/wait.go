@@ -11,8 +11,8 @@ import (
 // something, or only pretends to be a holder. What was asked of it is then asked
 // of others at once, and it keeps one small request, the standing one, by which
 // it knows that something is wanted. That one holds nothing up: others may be asked for
-// the same, and what comes counts if nobody was. The first byte that comes from the
-// peer ends this.
+// the same, and what comes counts if nobody has begun to give it. The first byte that
+// comes from the peer ends this.
 const (
 	// standing is how many bytes are asked of a peer that lets this one wait: what
 	// it gives as a taste.
