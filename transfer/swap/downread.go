@@ -249,10 +249,6 @@ func (p *downstream) block(r *wire.Reader, h wire.Head) error {
 		}
 		return errUnasked
 	}
-	if q.got == 0 && !s.closed {
-		q.lost = !s.picker.Begins(time.Now(), p.id, q.id)
-		s.pump() // somebody else may have been asked for it meanwhile
-	}
 	err = q.makeRoom(m, &s.in.buffers)
 	lost := q.lost
 	s.mu.Unlock()

@@ -240,10 +240,6 @@ func (w *World) arrive(c *conn, pieces []piece) {
 		n.received += int64(p.n)
 		c.served += int64(p.n)
 		n.book.Received(root, c.up.id, int64(p.n))
-		if !p.w.begun {
-			p.w.begun = true
-			n.picker.Begins(now, c.key, p.w.id)
-		}
 		if wanted, _ := n.picker.Received(now, c.key, p.w.id, p.n); !wanted {
 			n.wasted += int64(p.n)
 		}

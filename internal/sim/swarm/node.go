@@ -84,7 +84,6 @@ type want struct {
 	size   int
 	left   int
 	gone   bool // cancelled
-	begun  bool // the first bytes have come
 	inTurn bool
 }
 

@@ -9,26 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Begins notes that the answer to req begins, which comes before the first Received
-// of it, and reports whether it is wanted. What claimed nothing, or was taken back,
-// is if nobody else has begun to answer for the same bytes.
-func (k *Picker) Begins(now time.Time, id peer.ID, req uint64) (wanted bool) {
-	p := k.byID[id]
-	if p == nil {
-		return false
-	}
-	r := p.find(req)
-	if r == nil {
-		return false
-	}
-	if r.lost && r.n > 0 && r.got == 0 && k.adopt(now, p, r) {
-		p.gives(now)
-	}
-	return !r.lost
-}
-
-// Received notes n more bytes of the answer to req, which has begun. wanted is false
-// if the answer is no longer wanted; more says that Next has something to ask.
+// Received notes n more bytes of the answer to req. wanted is false if the
+// answer is no longer wanted; more says that Next has something to ask.
 func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted, more bool) {
 	p := k.byID[id]
 	if p == nil {
@@ -54,6 +36,9 @@ func (k *Picker) Received(now time.Time, id peer.ID, req uint64, n int) (wanted,
 	p.got += int64(n)
 	p.heard, p.refusals = now, 0
 	p.gives(now)
+	if r.standing {
+		k.adopt(now, p, r)
+	}
 	return !r.lost, p.wantsMore(now)
 }
 

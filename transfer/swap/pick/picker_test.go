@@ -343,7 +343,6 @@ func TestPickerTwoHalves(t *testing.T) {
 						asked[a.Peer] += a.N
 						gave[a.Peer] += a.N
 						now = now.Add(time.Millisecond)
-						k.Begins(now, a.Peer, a.Req)
 						k.Received(now, a.Peer, a.Req, a.N)
 						_, full = k.Finished(now, a.Peer, a.Req)
 					}
@@ -519,7 +518,6 @@ func TestPickerAsksForSmallBlocksTogether(t *testing.T) {
 		a := asked[0]
 		asked = asked[1:]
 		now = now.Add(10 * time.Microsecond)
-		k.Begins(now, "a", a.Req)
 		k.Received(now, "a", a.Req, a.N)
 		key, full := k.Finished(now, "a", a.Req)
 		if !full {
@@ -533,61 +531,5 @@ func TestPickerAsksForSmallBlocksTogether(t *testing.T) {
 	}
 	if want := (blocks-maxRequests)/refill + 64; rounds > want {
 		t.Errorf("asked %d times, want %d at most", rounds, want)
-	}
-}
-
-// TestPickerWantsLateAnswers: what was asked of a peer that let this one wait, and then
-// of another, is taken from whoever begins to answer first, and no more of the other.
-func TestPickerWantsLateAnswers(t *testing.T) {
-	for _, begun := range []bool{false, true} {
-		now := time.Unix(1, 0)
-		k := New(Config{Budget: 16 * mb, Stall: time.Minute, Rand: rand.New(rand.NewPCG(1, 1))})
-		todo := bitset.New(1)
-		todo.Add(0)
-		k.AddJob(sizesOf(1, mb), todo, Rarest, true)
-		k.AddPeer(now, "late", time.Millisecond)
-		k.SetState("late", true, bitset.New(0))
-		late, _ := k.Next(now, 1<<30)
-		if len(late) == 0 || late[0].Kind != Request || late[0].Peer != "late" {
-			t.Fatalf("first %+v, want a request", late)
-		}
-		now = now.Add(graceTime + 5*time.Millisecond)
-		k.AddPeer(now, "other", time.Millisecond)
-		k.SetState("other", true, bitset.New(0))
-		acts, _ := k.Next(now, 1<<30)
-		canceled, asked := map[uint64]bool{}, map[int]Action{} // by offset
-		for _, a := range acts {
-			switch {
-			case a.Kind == Cancel && a.Peer == "late":
-				canceled[a.Req] = true
-			case a.Kind == Request && a.Peer == "other":
-				asked[a.Off] = a
-			}
-		}
-		r := late[0]
-		o, ok := asked[r.Off]
-		if !canceled[r.Req] || !ok {
-			t.Fatalf("then %+v, want %+v taken back and asked of the other", acts, r)
-		}
-		if begun && !k.Begins(now, "other", o.Req) {
-			t.Fatal("the answer of who was asked is not wanted")
-		}
-		if begun {
-			k.Received(now, "other", o.Req, 1)
-		}
-		if wanted := k.Begins(now, "late", r.Req); wanted == begun {
-			t.Fatalf("the late answer is wanted: %v; the other has begun: %v", wanted, begun)
-		}
-		if wanted, _ := k.Received(now, "late", r.Req, r.N); wanted == begun {
-			t.Fatalf("what came late is wanted: %v; the other has begun: %v", wanted, begun)
-		}
-		acts, _ = k.Next(now, 1<<30)
-		back := slices.ContainsFunc(acts, func(a Action) bool { return a.Kind == Cancel && a.Req == o.Req })
-		if back == begun {
-			t.Fatalf("taken back from the other: %v; it has begun: %v", back, begun)
-		}
-		if key, _ := k.Finished(now, "late", r.Req); (key == Key{}) != begun {
-			t.Fatalf("the late answer is of %v; the other has begun: %v", key, begun)
-		}
 	}
 }

@@ -50,7 +50,6 @@ type simReq struct {
 	off, n   int
 	sent     int
 	canceled bool
-	begun    bool // the first bytes have come
 	bad      bool
 	peer     *simPeer
 	epoch    int
@@ -386,10 +385,6 @@ func (s *sim) serve(p *simPeer) {
 }
 
 func (s *sim) arrive(p *simPeer, r *simReq, n int, last bool) {
-	if !r.begun {
-		r.begun = true
-		s.k.Begins(s.now, p.id, r.id)
-	}
 	s.k.Received(s.now, p.id, r.id, n)
 	if !last {
 		s.pump()

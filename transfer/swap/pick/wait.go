@@ -11,8 +11,8 @@ import (
 // something, or only pretends to be a holder. What was asked of it is then asked
 // of others at once, and it keeps one small request, the standing one, by which
 // it knows that something is wanted. That one holds nothing up: others may be asked for
-// the same, and what comes counts if nobody has begun to give it. The first byte that
-// comes from the peer ends this.
+// the same, and what comes counts if nobody was. The first byte that comes from the
+// peer ends this.
 const (
 	// standing is how many bytes are asked of a peer that lets this one wait: what
 	// it gives as a taste.
@@ -175,66 +175,38 @@ func (k *Picker) unsettled(p *pickPeer) *pickReq {
 	return nil
 }
 
-// adopt makes a request that claims nothing one like all others, as its answer
-// begins: a standing one, or one that was taken back and is answered after all. It
-// does so, and says ok, unless others have begun to answer for the same bytes or have
-// brought them. Who was asked for them and has sent nothing is asked no more.
-func (k *Picker) adopt(now time.Time, p *pickPeer, r *pickReq) (ok bool) {
+// adopt makes a standing request, to which an answer comes, one like all others if
+// nobody else was asked for the same.
+func (k *Picker) adopt(now time.Time, p *pickPeer, r *pickReq) {
 	r.standing = false
 	if !slices.Contains(k.jobs, r.job) {
-		return false
+		return
 	}
 	b := k.block(r.key)
 	if b == nil && r.job.todo.Has(r.key.Index) && k.room(r.job.sizes[r.key.Index]+k.reserve(r.job, r.key.Index)) {
 		b = k.activate(r.job, r.key.Index)
 	}
-	if b == nil || b.full || b.trial != nil && !k.mayTry(now, p, b) {
-		return false
+	if b == nil || b.trial != nil && !k.mayTry(now, p, b) {
+		return
 	}
-	first, last, ok := b.unbegun(r.off, r.off+r.n)
-	if !ok {
-		return false
-	}
-	for _, s := range b.segs[first : last+1] {
-		if s.state == segAsked {
-			k.lose(s.peer, s.req)
-			k.cancel(s.peer, s.req)
+	for i, s := range b.segs {
+		end := r.off + r.n
+		if s.state != segFree || s.off > r.off || s.off+s.n < end {
+			continue
 		}
-	}
-	from, to := b.segs[first], b.segs[last]
-	parts := []segment{{off: r.off, n: r.n, state: segAsked, peer: p, req: r}}
-	if from.off < r.off {
-		parts = slices.Insert(parts, 0, segment{off: from.off, n: r.off - from.off, peer: from.peer})
-	}
-	if rest := to.off + to.n - r.off - r.n; rest > 0 {
-		parts = append(parts, segment{off: r.off + r.n, n: rest, peer: to.peer})
-	}
-	b.segs = slices.Replace(b.segs, first, last+1, parts...)
-	if b.trial != nil {
-		b.trial.alone = p
-	}
-	r.blk, r.lost = b, false
-	return true
-}
-
-// unbegun returns the first and the last segment with bytes from off to end, if
-// nobody has brought any of them or begun to.
-func (b *pickBlock) unbegun(off, end int) (first, last int, ok bool) {
-	first = slices.IndexFunc(b.segs, func(s segment) bool { return s.off+s.n > off })
-	if first < 0 {
-		return 0, 0, false
-	}
-	for last = first; ; last++ {
-		s := b.segs[last]
-		if s.state == segDone || s.state == segAsked && s.req.got > 0 {
-			return 0, 0, false
+		parts := []segment{{off: r.off, n: r.n, state: segAsked, peer: p, req: r}}
+		if s.off < r.off {
+			parts = slices.Insert(parts, 0, segment{off: s.off, n: r.off - s.off, peer: s.peer})
 		}
-		if s.off+s.n >= end {
-			return first, last, true
+		if end < s.off+s.n {
+			parts = append(parts, segment{off: end, n: s.off + s.n - end, peer: s.peer})
 		}
-		if last+1 == len(b.segs) {
-			return 0, 0, false
+		b.segs = slices.Replace(b.segs, i, i+1, parts...)
+		if b.trial != nil {
+			b.trial.alone = p
 		}
+		r.blk, r.lost = b, false
+		return
 	}
 }
 
