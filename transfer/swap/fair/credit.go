@@ -201,16 +201,16 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 	best, crowd := -1, int64(len(waiting))
 	var first rank
 	mercy := p.turns >= p.cfg.Mercy
-	contributors, among := false, 0
+	among := 0
 	for i, c := range waiting {
 		r := p.rank(now, c, crowd)
 		if r.class < asContributor && p.early >= p.cfg.GiftTurn*p.cfg.GiftBurst && p.first(c) {
 			r.class += afterContributors
 		}
 		if r.class == asContributor {
-			p.asked, contributors = now, true
-			r = p.order(c, r, mercy)
+			p.asked = now
 			among++
+			r = p.order(c, r, mercy)
 		}
 		if r.class != refused && (best < 0 || r.before(first)) {
 			best, first = i, r
@@ -233,12 +233,13 @@ func (p *Credit) Next(now time.Time, waiting []Candidate) (int, time.Duration) {
 		}
 		k.add(waiting[best].Peer, waiting[best].Block, weight)
 	}
-	p.makeWay(waiting[best], first.class, contributors)
+	p.makeWay(waiting[best], first.class, among > 0)
 	p.charge(waiting[best], first.class)
 	return best, 0
 }
 
-// order is a contributor's rank among contributors. mercy says that this turn is one that does not go by what they gave.
+// order is a contributor's rank among contributors. mercy says that this turn is one
+// that does not go by what they gave.
 func (p *Credit) order(c Candidate, r rank, mercy bool) rank {
 	s := p.book.Swarm(c.Root)
 	switch k := p.copiesOf(c); {
