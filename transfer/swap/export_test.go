@@ -1,6 +1,10 @@
 package swap
 
-import "github.com/libp2p/go-libp2p/core/peer"
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
 
 // Held is how many bytes of memory the session's blocks take: those that are under
 // way, being verified or being delivered; and how many its idle buffers.
@@ -24,4 +28,10 @@ func (s *Session) Held() (used, idle int) {
 // does that was forgotten just before.
 func (s *Session) Attempt(info peer.AddrInfo) error {
 	return (&downstream{s: s, id: info.ID, info: info}).attempt()
+}
+
+// Thanking is cfg with so long between two looks at what there is to say to peers.
+func (cfg SessionConfig) Thanking(every time.Duration) SessionConfig {
+	cfg.thanks = every
+	return cfg
 }

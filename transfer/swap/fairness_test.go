@@ -255,7 +255,7 @@ func TestThanksComeAtTheEnd(t *testing.T) {
 	f := swaptest.NewContent(35, 8, 256<<10)
 	atHolder := swap.NewLedger(0)
 	holder, _ := swaptest.Serve(t, swaptest.Seed(f), swap.ServerConfig{Ledger: atHolder})
-	s := session(t, swaptest.Host(t), f.Root, swap.SessionConfig{Thanks: time.Hour})
+	s := session(t, swaptest.Host(t), f.Root, swap.SessionConfig{}.Thanking(time.Hour))
 	s.AddPeer(swaptest.Info(holder), "test")
 	swaptest.Collect(swaptest.Context(t, time.Minute), t, s, f, swap.Rarest)
 	eventually(t, "the holder is thanked", func() bool { return atHolder.Vouches().Taken == 1 })

@@ -62,14 +62,15 @@ type SessionConfig struct {
 	Ledger *Ledger
 	// Gossip tells peers of the other members of the swarm; nil says nothing.
 	Gossip Gossip
-	// Thanks is how often the session looks whether it has something to say to the
-	// peers that it fetches from, beside when everything has come: 1 s, at least that.
-	Thanks time.Duration
 	// InOrder says that the chunks are read in order: peers are asked to name all
 	// that they have at once.
 	InOrder bool
 	// Seed makes the choice of chunks repeatable; 0 draws one.
 	Seed uint64
+
+	// thanks is how often the session looks whether it has something to say to the
+	// peers that it fetches from, beside when everything has come: minThanks.
+	thanks time.Duration
 }
 
 func (c SessionConfig) withDefaults() SessionConfig {
@@ -81,7 +82,7 @@ func (c SessionConfig) withDefaults() SessionConfig {
 	def(&c.Stall, 20*time.Second)
 	def(&c.Backoff, 500*time.Millisecond)
 	def(&c.MaxAttempts, 8)
-	def(&c.Thanks, minThanks)
+	def(&c.thanks, minThanks)
 	if c.Ledger == nil {
 		c.Ledger = NewLedger(0)
 	}
@@ -100,8 +101,6 @@ func (c SessionConfig) Validate() error {
 		return fmt.Errorf("swap: Buffer of %d bytes, the least is 4 MiB", c.Buffer)
 	case c.MaxPeers < 1 || c.Workers < 1 || c.MaxAttempts < 1:
 		return errors.New("swap: a bound of the session is negative")
-	case c.Thanks < minThanks:
-		return fmt.Errorf("swap: Thanks every %v, the least is %v", c.Thanks, minThanks)
 	case c.DialTimeout < 0 || c.WriteTimeout < 0 || c.Stall < 0 || c.Backoff < 0 || c.NoProviders < 0:
 		return errors.New("swap: a duration of the session is negative")
 	}

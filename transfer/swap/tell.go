@@ -29,7 +29,7 @@ type told struct {
 func (s *Session) tell() {
 	defer s.wg.Done()
 	key := s.host.Peerstore().PrivKey(s.host.ID())
-	tick := time.NewTicker(s.cfg.Thanks)
+	tick := time.NewTicker(s.cfg.thanks)
 	defer tick.Stop()
 	for {
 		select {
