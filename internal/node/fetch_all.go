@@ -18,21 +18,26 @@ func (n *Node) fetchAll(ctx context.Context, root cid.Cid, f *fetch, progress fu
 		return 0, err
 	}
 	holding := n.transfers.stored(f.download, m)
-	missing := make([]bool, len(m.Chunks))
+	cids := make([]cid.Cid, len(m.Chunks))
 	for i, c := range m.Chunks {
-		if has, err := n.store.Has(c.Cid); err != nil || !has {
-			missing[i] = true
-			continue
+		cids[i] = c.Cid
+	}
+	have, err := n.store.Which(cids)
+	if err != nil {
+		return 0, err
+	}
+	for i, here := range have {
+		if here {
+			holding.Add(i)
+			f.announce()
 		}
-		holding.Add(i)
-		f.announce()
 	}
 	var mu sync.Mutex
 	pace := newPace()
 	var done int64
 	return m.Size, f.FetchChunks(ctx, transfer.ChunkRequest{
 		Chunks:  m.Chunks,
-		Missing: func(i int) bool { return missing[i] },
+		Missing: func(i int) bool { return !have[i] },
 		Deliver: func(i int, data []byte) error {
 			if err := n.store.PutVerified(m.Chunks[i].Cid, data); err != nil {
 				return err
